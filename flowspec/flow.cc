@@ -1,0 +1,62 @@
+// The words of the flow format for its enumerations.
+#include "flowspec/flow.h"
+
+namespace beamline::flowspec {
+
+const char* KindName(StepKind kind) {
+  switch (kind) {
+    case StepKind::kRun:
+      return "run";
+    case StepKind::kHttp:
+      return "http";
+    case StepKind::kLlm:
+      return "llm";
+    case StepKind::kAgent:
+      return "agent";
+    case StepKind::kWorker:
+      return "worker";
+    case StepKind::kApprove:
+      return "approve";
+    case StepKind::kFlow:
+      return "flow";
+    case StepKind::kWait:
+      return "wait";
+    case StepKind::kSignal:
+      return "signal";
+    case StepKind::kDo:
+      return "do";
+    case StepKind::kParallel:
+      return "parallel";
+    case StepKind::kSet:
+      return "set";
+    case StepKind::kFail:
+      return "fail";
+  }
+  return "";
+}
+
+const char* WhenName(When when) {
+  switch (when) {
+    case When::kSuccess:
+      return "success";
+    case When::kFailure:
+      return "failure";
+    case When::kDone:
+      return "done";
+  }
+  return "";
+}
+
+const char* EffectName(Effect effect) {
+  switch (effect) {
+    case Effect::kPure:
+      return "pure";
+    case Effect::kIdempotent:
+      return "idempotent";
+    case Effect::kOnce:
+      return "once";
+  }
+  return "";
+}
+
+}  // namespace beamline::flowspec
