@@ -1,0 +1,241 @@
+// The rules of a run: what may follow what.
+#include "daemon/run/decide.h"
+
+#include <algorithm>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/run/evolve.h"
+#include "daemon/run/retry.h"
+#include "daemon/run/settle.h"
+
+namespace beamline::run {
+namespace {
+
+using flowspec::Effect;
+using flowspec::OnError;
+using flowspec::Step;
+using flowspec::StepKind;
+using Facts = absl::StatusOr<std::vector<Fact>>;
+
+// A step that took the daemon down with it each time must not do so for ever.
+constexpr int32_t kUnknownsMax = 10;
+
+absl::Status Stale(const char* what, const std::string& path) {
+  const std::string whose = path.empty() ? "the run" : absl::StrCat("`", path, "`");
+  return absl::AbortedError(absl::StrCat(what, " of ", whose, " is stale"));
+}
+
+class Decision {
+ public:
+  Decision(const RunState& state, const Command& command, absl::Time now)
+      : state_(state), command_(command), now_(now) {}
+
+  Facts operator()(const StartRun& wish) {
+    if (state_.seq != 0) return absl::FailedPreconditionError("the run has started already");
+    return std::vector<Fact>{wish.start};
+  }
+
+  Facts operator()(const ReportResolution& report) {
+    if (report.path.empty()) return RunOutputs(report);
+    const NodeIndex index = FindNode(state_, report.path);
+    if (index < 0) return Stale("the resolution", report.path);
+    const Node& node = state_.node(index);
+    const auto phase =
+        node.leaving ? ReportResolution::Phase::kLeave : ReportResolution::Phase::kEnter;
+    if (node.owed[static_cast<size_t>(OwedKind::kResolve)] == 0 || report.phase != phase) {
+      return Stale("the resolution", report.path);
+    }
+    if (node.leaving) return Left(report);
+    return Entered(report, node, state_.plan->step(node.step));
+  }
+
+  Facts operator()(const ReportAttempt& report) {
+    const NodeIndex index = FindNode(state_, report.path);
+    if (index < 0) return Stale("the result", report.path);
+    const Node& node = state_.node(index);
+    if (node.status != Status::kRunning || node.attempt != report.attempt) {
+      return Stale("the result", report.path);
+    }
+    return Attempted(report, node, state_.plan->step(node.step));
+  }
+
+  Facts operator()(const FireTimer& timer) {
+    const NodeIndex index = timer.path.empty() ? kRunNode : FindNode(state_, timer.path);
+    if (index < 0 && !timer.path.empty()) return Stale("the timer", timer.path);
+    const auto& owed = index == kRunNode ? state_.run_owed : state_.node(index).owed;
+    if (owed[static_cast<size_t>(OwedKind::kWake)] == 0) return Stale("the timer", timer.path);
+    const absl::Time at = index == kRunNode ? state_.wake_at : state_.node(index).wake_at;
+    if (now_ < at) return absl::FailedPreconditionError("the timer came before its time");
+    return std::vector<Fact>{
+        StopRequested{timer.path, timer.reason,
+                      absl::StrCat("not done by ",
+                                   absl::FormatTime(absl::RFC3339_sec, at, absl::UTCTimeZone()))}};
+  }
+
+  Facts operator()(const CancelRun& wish) {
+    if (IsTerminal(state_.status)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the run is already over: ", StatusName(state_.status)));
+    }
+    if (!wish.force && state_.stop) {
+      return absl::AlreadyExistsError("the run is being stopped already");
+    }
+    if (!wish.force && state_.section == flowspec::Section::kFinally) {
+      return absl::FailedPreconditionError(
+          "the run is in its `finally` steps, which always run; --force ends them, too");
+    }
+    return std::vector<Fact>{StopRequested{"", StopReason::kCancel, wish.reason, wish.force}};
+  }
+
+ private:
+  Facts RunOutputs(const ReportResolution& report) {
+    if (state_.run_owed[static_cast<size_t>(OwedKind::kResolve)] == 0) {
+      return Stale("the resolution", "outputs");
+    }
+    return std::vector<Fact>{OutputsResolved{report.output, report.error}};
+  }
+
+  Facts Left(const ReportResolution& report) {
+    if (!report.error.ok()) {
+      return std::vector<Fact>{StepFinished{report.path, Status::kFailed, {}, report.error}};
+    }
+    return std::vector<Fact>{StepFinished{report.path, Status::kSucceeded, report.output, {}}};
+  }
+
+  Facts Entered(const ReportResolution& report, const Node& node, const Step& step) {
+    if (now_ < node.retry_at) {
+      return absl::FailedPreconditionError("the retry came before its time");
+    }
+    const bool container = step.kind == StepKind::kDo || step.kind == StepKind::kParallel;
+    if (!report.error.ok() && (step.kind != StepKind::kFail || report.error.kind != "fail")) {
+      if (step.on_error == OnError::kPark) {
+        return std::vector<Fact>{StepParked{report.path, report.error.message}};
+      }
+      return std::vector<Fact>{StepFinished{report.path, Status::kFailed, {}, report.error}};
+    }
+    if (!report.condition && step.condition >= 0) {
+      const std::string& source =
+          state_.plan->flow->expressions[static_cast<size_t>(step.condition)].source;
+      return std::vector<Fact>{
+          StepSkipped{report.path, absl::StrCat("`if: ", source, "` is false")}};
+    }
+    if (node.is_fan) {
+      return std::vector<Fact>{
+          ForeachStarted{report.path, report.items, report.keys, report.count}};
+    }
+    if (container) return std::vector<Fact>{StepStarted{report.path}};
+    if (report.attempt != node.attempt + 1) return Stale("the resolution", report.path);
+    std::vector<Fact> facts{
+        AttemptStarted{report.path, report.attempt, report.input, report.idempotency_key}};
+    if (step.kind == StepKind::kSet) {
+      facts.push_back(
+          AttemptFinished{.path = report.path, .attempt = report.attempt, .output = report.output});
+    } else if (step.kind == StepKind::kFail) {
+      AttemptFinished fact{report.path, report.attempt, Outcome::kFailed, {}, report.error,
+                           {},          Status::kFailed};
+      FinishOrPark(step, &fact, &facts);
+    }
+    return facts;
+  }
+
+  Facts Attempted(const ReportAttempt& report, const Node& node, const Step& step) {
+    AttemptFinished fact{report.path,  report.attempt,   report.outcome,    report.output,
+                         report.error, report.artifacts, Status::kSucceeded};
+    std::vector<Fact> facts;
+    if (report.outcome == Outcome::kSucceeded) {
+      facts.push_back(std::move(fact));
+    } else if (node.stop) {
+      const bool failed = node.stop_self && *node.stop != StopReason::kCancel;
+      fact.step_status = failed ? Status::kFailed : Status::kCancelled;
+      if (failed)
+        fact.error = {StopReasonName(*node.stop),
+                      absl::StrCat("not done within its ", StopReasonName(*node.stop))};
+      facts.push_back(std::move(fact));
+    } else if (report.outcome == Outcome::kFailed) {
+      Failed(report, node, step, std::move(fact), &facts);
+    } else {
+      Unknown(node, step, std::move(fact), &facts);
+    }
+    return facts;
+  }
+
+  void Failed(const ReportAttempt& report, const Node& node, const Step& step, AttemptFinished fact,
+              std::vector<Fact>* facts) {
+    const int32_t next = node.attempt + 1;
+    absl::Duration delay = RetryDelay(step.retry, node.failures + 2, command_.jitter_seed);
+    if (step.retry.honor_retry_after) delay = std::max(delay, report.retry_after);
+    const bool again = node.failures + 1 < step.retry.max &&
+                       RetryMatches(step.retry, report.error) && now_ + delay < node.wake_at;
+    if (!again) return FinishOrPark(step, &fact, facts);
+    fact.step_status = Status::kRunning;
+    facts->push_back(fact);
+    facts->push_back(RetryScheduled{fact.path, next, now_ + delay});
+  }
+
+  void FinishOrPark(const Step& step, AttemptFinished* fact, std::vector<Fact>* facts) {
+    const bool park = step.on_error == OnError::kPark;
+    fact->step_status = park ? Status::kRunning : Status::kFailed;
+    facts->push_back(*fact);
+    if (park)
+      facts->push_back(
+          StepParked{fact->path, absl::StrCat("failed for good: ", fact->error.message)});
+  }
+
+  // The attempt may or may not have had its effect. What may be done about it is the step's
+  // declared effect; the same idempotency key goes with every repetition.
+  void Unknown(const Node& node, const Step& step, AttemptFinished fact, std::vector<Fact>* facts) {
+    fact.outcome = Outcome::kUnknown;
+    fact.step_status = Status::kRunning;
+    if (fact.error.ok())
+      fact.error = {"unknown", "the attempt was interrupted; whether it took effect is unknown"};
+    facts->push_back(fact);
+    const bool never = std::find(step.retry.never.begin(), step.retry.never.end(), "unknown") !=
+                       step.retry.never.end();
+    if (step.effect == Effect::kOnce || never) {
+      facts->push_back(
+          StepParked{fact.path, "its outcome is unknown and its effect must not happen twice"});
+    } else if (node.unknowns + 1 >= kUnknownsMax) {
+      facts->push_back(StepParked{fact.path, absl::StrCat("interrupted ", kUnknownsMax, " times")});
+    } else {
+      facts->push_back(RetryScheduled{fact.path, node.attempt + 1, now_});
+    }
+  }
+
+  const RunState& state_;
+  const Command& command_;
+  absl::Time now_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<Event>> Decide(const RunState& state, const Command& command,
+                                          absl::Time now) {
+  if (IsTerminal(state.status) && !std::holds_alternative<CancelRun>(command.wish)) {
+    return absl::AbortedError("the run is finished");
+  }
+  Facts facts = std::visit(Decision(state, command, now), command.wish);
+  if (!facts.ok()) return facts.status();
+  std::vector<Event> events;
+  events.reserve(facts->size());
+  for (Fact& fact : *facts) {
+    events.push_back({state.seq + events.size() + 1, now, command.actor, std::move(fact)});
+  }
+  return events;
+}
+
+absl::StatusOr<std::vector<Event>> Advance(RunState& state, const Command& command,
+                                           absl::Time now) {
+  absl::StatusOr<std::vector<Event>> events = Decide(state, command, now);
+  if (!events.ok()) return events;
+  for (const Event& event : *events) state = Evolve(std::move(state), event);
+  while (!state.due.empty()) {
+    for (Event& event : Settle(state, now)) {
+      state = Evolve(std::move(state), event);
+      events->push_back(std::move(event));
+    }
+  }
+  return events;
+}
+
+}  // namespace beamline::run

@@ -1,0 +1,75 @@
+// The names of facts and statuses.
+#include "daemon/run/event.h"
+
+namespace beamline::run {
+namespace {
+
+template <typename T>
+constexpr const char* kName = "";
+template <>
+constexpr const char* kName<RunStarted> = "RunStarted";
+template <>
+constexpr const char* kName<ForeachStarted> = "ForeachStarted";
+template <>
+constexpr const char* kName<StepStarted> = "StepStarted";
+template <>
+constexpr const char* kName<AttemptStarted> = "AttemptStarted";
+template <>
+constexpr const char* kName<AttemptFinished> = "AttemptFinished";
+template <>
+constexpr const char* kName<RetryScheduled> = "RetryScheduled";
+template <>
+constexpr const char* kName<StepSkipped> = "StepSkipped";
+template <>
+constexpr const char* kName<StepCancelled> = "StepCancelled";
+template <>
+constexpr const char* kName<StepParked> = "StepParked";
+template <>
+constexpr const char* kName<StepFinished> = "StepFinished";
+template <>
+constexpr const char* kName<StopRequested> = "StopRequested";
+template <>
+constexpr const char* kName<OutputsResolved> = "OutputsResolved";
+template <>
+constexpr const char* kName<SectionStarted> = "SectionStarted";
+template <>
+constexpr const char* kName<RunFinished> = "RunFinished";
+
+}  // namespace
+
+const char* StatusName(Status status) {
+  static constexpr const char* kNames[] = {"pending", "running", "waiting",   "succeeded",
+                                           "failed",  "skipped", "cancelled", "parked"};
+  return kNames[static_cast<size_t>(status)];
+}
+
+bool IsTerminal(Status status) { return status >= Status::kSucceeded && status != Status::kParked; }
+
+const char* OutcomeName(Outcome outcome) {
+  static constexpr const char* kNames[] = {"succeeded", "failed", "stopped", "unknown"};
+  return kNames[static_cast<size_t>(outcome)];
+}
+
+const char* StopReasonName(StopReason reason) {
+  static constexpr const char* kNames[] = {"cancel", "timeout", "deadline"};
+  return kNames[static_cast<size_t>(reason)];
+}
+
+const char* FactName(const Fact& fact) {
+  return std::visit([](const auto& f) { return kName<std::decay_t<decltype(f)>>; }, fact);
+}
+
+const std::string& FactPath(const Fact& fact) {
+  static const std::string kRun;
+  return std::visit(
+      [](const auto& f) -> const std::string& {
+        if constexpr (requires { f.path; }) {
+          return f.path;
+        } else {
+          return kRun;
+        }
+      },
+      fact);
+}
+
+}  // namespace beamline::run

@@ -1,0 +1,184 @@
+// What each fact changes.
+#include "daemon/run/evolve.h"
+
+#include <algorithm>
+
+#include "daemon/run/progress.h"
+#include "flowspec/check.h"
+
+namespace beamline::run {
+namespace {
+
+using flowspec::Section;
+using flowspec::Step;
+using flowspec::StepKind;
+
+class Fold {
+ public:
+  Fold(RunState& state, const Event& event) : state_(state), event_(event) {}
+
+  void operator()(const RunStarted& fact) {
+    state_.start = fact;
+    state_.actor = event_.actor;
+    state_.status = Status::kRunning;
+    state_.started_at = event_.time;
+    Wake(kRunNode, state_.plan->flow->timeout);
+    Open(Section::kMain);
+  }
+
+  void operator()(const ForeachStarted& fact) {
+    const NodeIndex index = Take(fact.path);
+    node(index).status = Status::kRunning;
+    Fan& fan = state_.fans[index];
+    fan.items = fact.items;
+    fan.keys = fact.keys;
+    fan.count = fact.count;
+    fan.done.resize(static_cast<size_t>(fact.count));
+    FillFan(state_, index);
+  }
+
+  void operator()(const StepStarted& fact) {
+    const NodeIndex index = Take(fact.path);
+    node(index).status = Status::kRunning;
+    const Step& step = state_.step_of(index);
+    Wake(index, std::min(step.timeout, step.deadline));
+    OpenScope(state_, step.children, index);
+    if (step.children.empty()) Leave(state_, index);
+  }
+
+  void operator()(const AttemptStarted& fact) {
+    const NodeIndex index = Take(fact.path);
+    Node& n = node(index);
+    n.status = Status::kRunning;
+    n.attempt = fact.attempt;
+    n.retry_at = absl::InfinitePast();
+    if (!fact.input.absent()) n.input = fact.input;
+    n.idempotency_key = fact.idempotency_key;
+    Owe(state_, index, OwedKind::kRun);
+    if (n.wake_at == absl::InfiniteFuture()) Wake(index, state_.step_of(index).deadline);
+  }
+
+  void operator()(const AttemptFinished& fact) {
+    const NodeIndex index = Take(fact.path);
+    Forgive(state_, index, OwedKind::kRun);
+    Forgive(state_, index, OwedKind::kStop);
+    Node& n = node(index);
+    n.error = fact.error;
+    if (fact.outcome == Outcome::kFailed) ++n.failures;
+    if (fact.outcome == Outcome::kUnknown) ++n.unknowns;
+    if (!IsTerminal(fact.step_status)) return;  // RetryScheduled or StepParked follows
+    n.output = fact.output;
+    if (fact.step_status == Status::kSucceeded) n.error = Error();
+    Finish(state_, index, fact.step_status);
+  }
+
+  void operator()(const RetryScheduled& fact) {
+    const NodeIndex index = Take(fact.path);
+    node(index).status = Status::kWaiting;
+    node(index).retry_at = fact.at;
+    Owe(state_, index, OwedKind::kResolve);
+  }
+
+  void operator()(const StepSkipped& fact) {
+    EndWithReason(fact.path, fact.reason, Status::kSkipped);
+  }
+
+  void operator()(const StepCancelled& fact) {
+    EndWithReason(fact.path, fact.reason, Status::kCancelled);
+  }
+
+  void operator()(const StepParked& fact) {
+    const NodeIndex index = Take(fact.path);
+    node(index).reason = fact.reason;
+    Park(state_, index);
+  }
+
+  void operator()(const StepFinished& fact) {
+    const NodeIndex index = Take(fact.path);
+    node(index).output = fact.output;
+    node(index).error = fact.error;
+    Finish(state_, index, fact.status);
+  }
+
+  void operator()(const StopRequested& fact) {
+    const NodeIndex index = fact.path.empty() ? kRunNode : Take(fact.path);
+    if (index == kRunNode) {
+      if (!state_.stop || fact.force) state_.stop = fact;
+      Forgive(state_, kRunNode, OwedKind::kWake);
+      if (state_.run_owed[static_cast<size_t>(OwedKind::kResolve)] != 0) {
+        Forgive(state_, kRunNode, OwedKind::kResolve);
+        SetDue(state_, kRunNode, DueKind::kSection);
+      }
+    } else {
+      node(index).stop_self = true;
+      Forgive(state_, index, OwedKind::kWake);
+    }
+    StopBelow(state_, index, fact.reason);
+  }
+
+  void operator()(const OutputsResolved& fact) {
+    Forgive(state_, kRunNode, OwedKind::kResolve);
+    state_.outputs = fact.outputs;
+    state_.outputs_known = true;
+    if (!fact.error.ok() && state_.error.ok()) state_.error = fact.error;
+    SetDue(state_, kRunNode, DueKind::kSection);
+  }
+
+  void operator()(const SectionStarted& fact) {
+    ClearDue(state_, kRunNode);
+    Forgive(state_, kRunNode, OwedKind::kWake);  // the run's timeout is for its main steps
+    Open(fact.section);
+  }
+
+  void operator()(const RunFinished& fact) {
+    ClearDue(state_, kRunNode);
+    Forgive(state_, kRunNode, OwedKind::kWake);
+    state_.status = fact.status;
+    state_.error = fact.error;
+    state_.finished_at = event_.time;
+  }
+
+ private:
+  Node& node(NodeIndex i) { return state_.nodes[static_cast<size_t>(i)]; }
+
+  // The node a fact is about; what it was due or was to be resolved is settled by the fact.
+  NodeIndex Take(const std::string& path) {
+    const NodeIndex index = FindNode(state_, path);
+    CHECK(index >= 0);
+    ClearDue(state_, index);
+    Forgive(state_, index, OwedKind::kResolve);
+    return index;
+  }
+
+  void EndWithReason(const std::string& path, const std::string& reason, Status status) {
+    const NodeIndex index = Take(path);
+    node(index).reason = reason;
+    Finish(state_, index, status);
+  }
+
+  void Open(Section section) {
+    state_.section = section;
+    state_.first[static_cast<size_t>(section)] =
+        OpenScope(state_, state_.plan->section(section), kRunNode);
+  }
+
+  void Wake(NodeIndex index, absl::Duration after) {
+    if (after == absl::InfiniteDuration()) return;
+    (index == kRunNode ? state_.wake_at : node(index).wake_at) = event_.time + after;
+    Owe(state_, index, OwedKind::kWake);
+  }
+
+  RunState& state_;
+  const Event& event_;
+};
+
+}  // namespace
+
+RunState Evolve(RunState state, const Event& event) {
+  CHECK(event.seq == state.seq + 1);
+  state.seq = event.seq;
+  std::visit(Fold(state, event), event.fact);
+  return state;
+}
+
+}  // namespace beamline::run

@@ -1,0 +1,56 @@
+// Effects are read off the state; nothing about them is remembered elsewhere.
+#include "daemon/run/pending.h"
+
+namespace beamline::run {
+namespace {
+
+Effect EffectOf(const RunState& state, uint64_t order, const Owed& owed) {
+  Effect effect{.order = order, .path = PathOf(state, owed.node)};
+  const bool run = owed.node == kRunNode;
+  const Node* node = run ? nullptr : &state.node(owed.node);
+  switch (owed.kind) {
+    case OwedKind::kResolve: {
+      ResolveStep resolve;
+      if (run || node->leaving) resolve.phase = ReportResolution::Phase::kLeave;
+      if (!run && !node->leaving && !node->is_fan && state.plan->children(node->step).empty()) {
+        resolve.attempt = node->attempt + 1;
+        resolve.not_before = node->retry_at;
+      }
+      effect.what = resolve;
+      break;
+    }
+    case OwedKind::kRun:
+      effect.what = RunAttempt{node->attempt};
+      break;
+    case OwedKind::kStop:
+      effect.what = StopAttempt{node->attempt, *node->stop, state.stop && state.stop->force};
+      break;
+    case OwedKind::kWake: {
+      const bool leaf = !run && state.plan->children(node->step).empty();
+      effect.what = WakeAt{run ? state.wake_at : node->wake_at,
+                           leaf ? StopReason::kDeadline : StopReason::kTimeout};
+      break;
+    }
+  }
+  return effect;
+}
+
+}  // namespace
+
+std::vector<Effect> Pending(const RunState& state) { return PendingSince(state, 0); }
+
+std::vector<Effect> PendingSince(const RunState& state, uint64_t after) {
+  std::vector<Effect> effects;
+  for (auto it = state.owed.upper_bound(after); it != state.owed.end(); ++it) {
+    effects.push_back(EffectOf(state, it->first, it->second));
+  }
+  return effects;
+}
+
+std::optional<Effect> PendingAt(const RunState& state, uint64_t order) {
+  const auto found = state.owed.find(order);
+  if (found == state.owed.end()) return std::nullopt;
+  return EffectOf(state, order, found->second);
+}
+
+}  // namespace beamline::run

@@ -1,0 +1,46 @@
+// Builds the plan of a flow.
+#include "daemon/run/plan.h"
+
+namespace beamline::run {
+
+const std::vector<int32_t>& Plan::section(flowspec::Section section) const {
+  switch (section) {
+    case flowspec::Section::kMain:
+      return flow->main;
+    case flowspec::Section::kOnFailure:
+      return flow->on_failure;
+    case flowspec::Section::kFinally:
+      break;
+  }
+  return flow->finally;
+}
+
+int32_t Plan::Find(int32_t parent, std::string_view id) const {
+  auto found = by_id.find(std::pair<int32_t, std::string>(parent, id));
+  return found == by_id.end() ? -1 : found->second;
+}
+
+std::shared_ptr<const Plan> MakePlan(std::shared_ptr<const flowspec::Flow> flow) {
+  auto plan = std::make_shared<Plan>();
+  plan->steps.resize(flow->steps.size());
+  auto number = [&](const std::vector<int32_t>& list) {
+    for (size_t i = 0; i < list.size(); ++i) {
+      plan->steps[static_cast<size_t>(list[i])].ordinal = static_cast<int32_t>(i);
+    }
+  };
+  number(flow->main);
+  number(flow->on_failure);
+  number(flow->finally);
+  for (size_t i = 0; i < flow->steps.size(); ++i) {
+    const flowspec::Step& step = flow->steps[i];
+    number(step.children);
+    plan->by_id.emplace(std::pair(step.parent, step.id), static_cast<int32_t>(i));
+    for (const flowspec::Need& need : step.needs) {
+      plan->steps[static_cast<size_t>(need.step)].dependents.push_back(static_cast<int32_t>(i));
+    }
+  }
+  plan->flow = std::move(flow);
+  return plan;
+}
+
+}  // namespace beamline::run

@@ -1,0 +1,329 @@
+// Readiness by counting: each edge and each child is counted down once, so an event costs what it
+// changes, never the size of the run.
+#include "daemon/run/progress.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "flowspec/check.h"
+
+namespace beamline::run {
+namespace {
+
+using flowspec::Need;
+using flowspec::OnError;
+using flowspec::Step;
+using flowspec::StepKind;
+using flowspec::When;
+
+Node& At(RunState& state, NodeIndex i) { return state.nodes[static_cast<size_t>(i)]; }
+
+bool IsContainer(const Step& step) {
+  return step.kind == StepKind::kDo || step.kind == StepKind::kParallel;
+}
+
+NodeIndex AllocateBlock(RunState& state, int32_t size) {
+  auto free = state.free_blocks.find(size);
+  if (free != state.free_blocks.end() && !free->second.empty()) {
+    const NodeIndex first = free->second.back();
+    free->second.pop_back();
+    return first;
+  }
+  const auto first = static_cast<NodeIndex>(state.nodes.size());
+  state.nodes.resize(state.nodes.size() + static_cast<size_t>(size));
+  return first;
+}
+
+// Frees the node of an item with all that is below it.
+void FreeTree(RunState& state, NodeIndex index) {
+  const Node node = std::move(At(state, index));
+  At(state, index) = Node();
+  state.fans.erase(index);
+  if (node.first_child < 0) return;
+  const auto size = static_cast<int32_t>(state.plan->children(node.step).size());
+  for (int32_t i = 0; i < size; ++i) FreeTree(state, node.first_child + i);
+  state.free_blocks[size].push_back(node.first_child);
+}
+
+void Ready(RunState& state, NodeIndex index) {
+  Node& node = At(state, index);
+  if (node.stop) return SetDue(state, index, DueKind::kCancel);
+  const Step& step = state.plan->step(node.step);
+  const bool decided = node.item >= 0;  // `if` was evaluated for the whole foreach
+  if (IsContainer(step) && !node.is_fan && (decided || step.condition < 0)) {
+    return SetDue(state, index, DueKind::kBegin);
+  }
+  Owe(state, index, OwedKind::kResolve);
+}
+
+enum class Edge { kOpen, kSatisfied, kBlocked };
+
+// A failure that `on_error: continue` tolerates satisfies all three kinds of edge.
+Edge EdgeState(When when, Status status, const Step& needed) {
+  if (!IsTerminal(status)) return Edge::kOpen;
+  bool satisfied = true;
+  if (when == When::kSuccess) {
+    satisfied = status == Status::kSucceeded ||
+                (status == Status::kFailed && needed.on_error == OnError::kContinue);
+  } else if (when == When::kFailure) {
+    satisfied = status == Status::kFailed;
+  }
+  return satisfied ? Edge::kSatisfied : Edge::kBlocked;
+}
+
+std::string BlockedReason(const Need& need, const Step& needed, Status status) {
+  if (need.when == When::kFailure) {
+    return absl::StrCat("runs only if `", needed.id, "` fails; it ",
+                        status == Status::kSucceeded ? "succeeded" : StatusName(status));
+  }
+  return absl::StrCat(
+      "needs `", needed.id, "` to succeed; it ",
+      status == Status::kFailed ? "failed" : absl::StrCat("was ", StatusName(status)));
+}
+
+// Counts down the edge from `over`, a sibling that is over, to `dependent`.
+void CloseEdge(RunState& state, NodeIndex dependent, int32_t over, Status status) {
+  Node& node = At(state, dependent);
+  if (node.status != Status::kPending || node.due) return;
+  const Step& needed = state.plan->step(over);
+  for (const Need& need : state.plan->step(node.step).needs) {
+    if (need.step != over) continue;
+    if (EdgeState(need.when, status, needed) == Edge::kBlocked) {
+      if (node.stop) return SetDue(state, dependent, DueKind::kCancel);
+      node.reason = BlockedReason(need, needed, status);
+      return SetDue(state, dependent, DueKind::kSkip);
+    }
+    CHECK(node.open_needs > 0);
+    if (--node.open_needs == 0) Ready(state, dependent);
+    return;
+  }
+}
+
+bool FailsParent(const RunState& state, NodeIndex index) {
+  const Node& node = state.node(index);
+  return node.status == Status::kFailed &&
+         state.plan->step(node.step).on_error != OnError::kContinue;
+}
+
+void FinishItem(RunState& state, NodeIndex index, Status status) {
+  const NodeIndex fan_index = At(state, index).parent;
+  Fan& fan = state.fans.at(fan_index);
+  Node& node = At(state, index);
+  const int32_t item = node.item;
+  Item& done = fan.done[static_cast<size_t>(item)];
+  done.status = status;
+  done.output = std::move(node.output);
+  done.error = std::move(node.error);
+  fan.node_of_item.erase(item);
+  --fan.live;
+  if (status == Status::kFailed) ++fan.failed;
+  FreeTree(state, index);
+  state.free_blocks[1].push_back(index);
+  if (FanFailed(state, fan_index)) fan.stopped = true;
+  FillFan(state, fan_index);
+}
+
+void FinishChild(RunState& state, NodeIndex index) {
+  const Node& node = state.node(index);
+  const NodeIndex parent = node.parent;
+  const bool fails = FailsParent(state, index);
+  if (parent == kRunNode) {
+    if (fails && state.error.ok()) {
+      state.error = {node.error.kind,
+                     absl::StrCat("step `", PathOf(state, index), "` failed: ", node.error.message),
+                     node.error.exit_code};
+    }
+    if (--state.open_top == 0) LeaveSection(state);
+    return;
+  }
+  if (fails && state.node(parent).error.ok()) {
+    At(state, parent).error = {
+        node.error.kind,
+        absl::StrCat("`", state.plan->step(node.step).id, "` failed: ", node.error.message),
+        node.error.exit_code};
+  }
+  if (--At(state, parent).open_children == 0) Leave(state, parent);
+}
+
+// True if `index` is `root` or below it.
+bool IsBelow(const RunState& state, NodeIndex index, NodeIndex root) {
+  while (index != kRunNode && index != root) index = state.node(index).parent;
+  return index == root;
+}
+
+void StopNode(RunState& state, NodeIndex index) {
+  Node& node = At(state, index);
+  auto fan = state.fans.find(index);
+  if (fan != state.fans.end()) fan->second.stopped = true;
+  if (node.status == Status::kRunning && node.attempt > 0) {
+    return Owe(state, index, OwedKind::kStop);
+  }
+  const bool has_below =
+      node.open_children > 0 || (fan != state.fans.end() && fan->second.live > 0);
+  if (has_below) return;  // it ends when they have ended
+  Forgive(state, index, OwedKind::kResolve);
+  if (node.due) return;  // what it is due will take the stop into account
+  SetDue(state, index, node.leaving || fan != state.fans.end() ? DueKind::kEnd : DueKind::kCancel);
+}
+
+}  // namespace
+
+void Owe(RunState& state, NodeIndex node, OwedKind kind) {
+  Forgive(state, node, kind);
+  auto& owed = node == kRunNode ? state.run_owed : At(state, node).owed;
+  owed[static_cast<size_t>(kind)] = ++state.last_order;
+  state.owed.emplace_hint(state.owed.end(), state.last_order, Owed{node, kind});
+  if (kind == OwedKind::kResolve || kind == OwedKind::kRun) ++state.busy;
+}
+
+void Forgive(RunState& state, NodeIndex node, OwedKind kind) {
+  auto& owed = node == kRunNode ? state.run_owed : At(state, node).owed;
+  uint64_t& order = owed[static_cast<size_t>(kind)];
+  if (order == 0) return;
+  state.owed.erase(order);
+  order = 0;
+  if (kind == OwedKind::kResolve || kind == OwedKind::kRun) --state.busy;
+}
+
+void SetDue(RunState& state, NodeIndex node, DueKind kind) {
+  if (node != kRunNode) {
+    CHECK(!At(state, node).due);
+    At(state, node).due = true;
+  }
+  state.due.push_back({node, kind});
+}
+
+void ClearDue(RunState& state, NodeIndex node) {
+  if (node != kRunNode && !At(state, node).due) return;
+  // The facts come in the order they fell due, so this is the first entry but for odd old logs.
+  auto entry = std::find_if(state.due.begin(), state.due.end(),
+                            [&](const Due& due) { return due.node == node; });
+  if (entry != state.due.end()) state.due.erase(entry);
+  if (node != kRunNode) At(state, node).due = false;
+}
+
+NodeIndex OpenScope(RunState& state, const std::vector<int32_t>& list, NodeIndex parent) {
+  const auto size = static_cast<int32_t>(list.size());
+  const NodeIndex first = AllocateBlock(state, size);
+  const std::optional<StopReason> stop =
+      parent == kRunNode ? std::nullopt : state.node(parent).stop;
+  for (int32_t i = 0; i < size; ++i) {
+    const Step& step = state.plan->step(list[static_cast<size_t>(i)]);
+    Node& node = At(state, first + i);
+    node.step = list[static_cast<size_t>(i)];
+    node.parent = parent;
+    node.stop = stop;
+    node.is_fan = step.foreach.has_value();
+    node.open_needs = static_cast<int32_t>(step.needs.size());
+  }
+  if (parent == kRunNode) {
+    state.open_top = size;
+  } else {
+    At(state, parent).first_child = first;
+    At(state, parent).open_children = size;
+  }
+  for (int32_t i = 0; i < size; ++i) {
+    if (state.node(first + i).open_needs == 0) Ready(state, first + i);
+  }
+  return first;
+}
+
+void FillFan(RunState& state, NodeIndex index) {
+  const Step& step = state.step_of(index);
+  while (true) {
+    Fan& fan = state.fans.at(index);
+    if (fan.stopped || fan.next == fan.count) break;
+    if (fan.live - fan.parked >= step.foreach->max_parallel) return;
+    const NodeIndex item = AllocateBlock(state, 1);
+    Node& node = At(state, item);
+    node.step = state.node(index).step;
+    node.parent = index;
+    node.item = fan.next++;
+    ++fan.live;
+    fan.node_of_item.emplace(node.item, item);
+    Ready(state, item);
+  }
+  if (state.fans.at(index).live == 0 && !state.node(index).due) Leave(state, index);
+}
+
+bool FanFailed(const RunState& state, NodeIndex index) {
+  const Fan& fan = state.fans.at(index);
+  const flowspec::Foreach& foreach = *state.step_of(index).foreach;
+  const int64_t tolerated = foreach.tolerate_percent
+                                ? static_cast<int64_t>(fan.count) * foreach.tolerate / 100
+                                : foreach.tolerate;
+  return fan.failed > tolerated;
+}
+
+void Finish(RunState& state, NodeIndex index, Status status) {
+  for (OwedKind kind : {OwedKind::kResolve, OwedKind::kRun, OwedKind::kStop, OwedKind::kWake}) {
+    Forgive(state, index, kind);
+  }
+  ClearDue(state, index);
+  Node& node = At(state, index);
+  if (node.status == Status::kParked) {
+    --state.parked;
+    if (node.item >= 0) --state.fans.at(node.parent).parked;
+  }
+  node.status = status;
+  node.input = Value();
+  if (node.item >= 0) return FinishItem(state, index, status);
+  for (int32_t dependent : state.plan->steps[static_cast<size_t>(node.step)].dependents) {
+    const NodeIndex first = node.parent == kRunNode
+                                ? state.first[static_cast<size_t>(state.section)]
+                                : state.node(node.parent).first_child;
+    CloseEdge(state, first + state.plan->steps[static_cast<size_t>(dependent)].ordinal,
+              state.node(index).step, status);
+  }
+  FinishChild(state, index);
+}
+
+void Park(RunState& state, NodeIndex index) {
+  Node& node = At(state, index);
+  for (OwedKind kind : {OwedKind::kResolve, OwedKind::kRun, OwedKind::kStop, OwedKind::kWake}) {
+    Forgive(state, index, kind);
+  }
+  node.status = Status::kParked;
+  ++state.parked;
+  if (node.item < 0) return;
+  const NodeIndex fan = node.parent;
+  ++state.fans.at(fan).parked;
+  FillFan(state, fan);
+}
+
+void StopBelow(RunState& state, NodeIndex root, StopReason reason) {
+  const auto count = static_cast<NodeIndex>(state.nodes.size());
+  std::vector<NodeIndex> below;
+  for (NodeIndex i = 0; i < count; ++i) {
+    const Node& node = state.node(i);
+    if (node.step < 0 || IsTerminal(node.status) || !IsBelow(state, i, root)) continue;
+    At(state, i).stop = reason;
+    below.push_back(i);
+  }
+  for (NodeIndex i : below) StopNode(state, i);
+}
+
+void Leave(RunState& state, NodeIndex index) {
+  Node& node = At(state, index);
+  node.leaving = true;
+  const Step& step = state.plan->step(node.step);
+  const bool failed = node.is_fan ? FanFailed(state, index) : !node.error.ok();
+  const bool composed = node.is_fan || step.kind == StepKind::kParallel || !step.output.empty();
+  if (composed && !failed && !node.stop) {
+    Owe(state, index, OwedKind::kResolve);
+  } else {
+    SetDue(state, index, DueKind::kEnd);
+  }
+}
+
+void LeaveSection(RunState& state) {
+  const bool outputs = state.section == flowspec::Section::kMain && state.error.ok() &&
+                       !state.stop && !state.plan->flow->outputs.empty();
+  if (outputs) {
+    Owe(state, kRunNode, OwedKind::kResolve);
+  } else {
+    SetDue(state, kRunNode, DueKind::kSection);
+  }
+}
+
+}  // namespace beamline::run

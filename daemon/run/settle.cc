@@ -1,0 +1,111 @@
+// One fact per entry of RunState::due.
+#include "daemon/run/settle.h"
+
+#include "absl/strings/str_cat.h"
+#include "daemon/run/progress.h"
+
+namespace beamline::run {
+namespace {
+
+using flowspec::Section;
+using flowspec::StepKind;
+
+std::string StopMessage(const RunState& state) {
+  return state.stop ? state.stop->message : std::string();
+}
+
+// How a container or foreach, all of whose children are over, ends.
+StepFinished EndOf(const RunState& state, NodeIndex index) {
+  const Node& node = state.node(index);
+  const flowspec::Step& step = state.plan->step(node.step);
+  StepFinished fact{.path = PathOf(state, index)};
+  if (node.stop_self && node.stop != StopReason::kCancel) {
+    fact.status = Status::kFailed;
+    fact.error = {"timeout", absl::StrCat("not done within its ", StopReasonName(*node.stop))};
+  } else if (node.is_fan && FanFailed(state, index)) {
+    const Fan& fan = state.fans.at(index);
+    fact.status = Status::kFailed;
+    fact.error = {"items", absl::StrCat(fan.failed, " of ", fan.count, " items failed")};
+  } else if (node.stop) {
+    fact.status = Status::kCancelled;
+  } else if (!node.error.ok()) {
+    fact.status = Status::kFailed;
+    fact.error = node.error;
+  } else if (!step.children.empty()) {
+    const auto last = node.first_child + static_cast<NodeIndex>(step.children.size()) - 1;
+    fact.output = state.node(last).output;
+  }
+  return fact;
+}
+
+Fact CancelOf(const RunState& state, NodeIndex index) {
+  const Node& node = state.node(index);
+  const std::string path = PathOf(state, index);
+  if (node.stop_self && node.stop != StopReason::kCancel) {
+    return StepFinished{
+        .path = path,
+        .status = Status::kFailed,
+        .error = {StopReasonName(*node.stop),
+                  node.error.ok() ? absl::StrCat("not done within its ", StopReasonName(*node.stop))
+                                  : absl::StrCat("not done within its ", StopReasonName(*node.stop),
+                                                 "; the last attempt: ", node.error.message)}};
+  }
+  return StepCancelled{path, state.stop && state.stop->reason == StopReason::kCancel
+                                 ? "the run was cancelled"
+                                 : "its run or container ran out of time"};
+}
+
+RunFinished EndOfRun(const RunState& state) {
+  if (state.stop && state.stop->reason == StopReason::kCancel) {
+    return {Status::kCancelled, {"cancel", StopMessage(state)}};
+  }
+  if (state.stop) return {Status::kFailed, {"timeout", StopMessage(state)}};
+  if (!state.error.ok()) return {Status::kFailed, state.error};
+  return {Status::kSucceeded, {}};
+}
+
+// on_failure follows a failed main section (a cancelled run has not failed), finally follows both.
+Fact AfterSection(const RunState& state) {
+  const flowspec::Flow& flow = *state.plan->flow;
+  const bool force = state.stop && state.stop->force;
+  const bool cancelled = state.stop && state.stop->reason == StopReason::kCancel;
+  const bool failed = state.stop || !state.error.ok();
+  if (!force && state.section == Section::kMain && failed && !cancelled &&
+      !flow.on_failure.empty()) {
+    return SectionStarted{Section::kOnFailure};
+  }
+  if (!force && state.section != Section::kFinally && !flow.finally.empty()) {
+    return SectionStarted{Section::kFinally};
+  }
+  return EndOfRun(state);
+}
+
+Fact FactFor(const RunState& state, const Due& due) {
+  switch (due.kind) {
+    case DueKind::kBegin:
+      if (state.node(due.node).stop) return CancelOf(state, due.node);
+      return StepStarted{PathOf(state, due.node)};
+    case DueKind::kSkip:
+      return StepSkipped{PathOf(state, due.node), state.node(due.node).reason};
+    case DueKind::kCancel:
+      return CancelOf(state, due.node);
+    case DueKind::kEnd:
+      return EndOf(state, due.node);
+    case DueKind::kSection:
+      break;
+  }
+  return AfterSection(state);
+}
+
+}  // namespace
+
+std::vector<Event> Settle(const RunState& state, absl::Time now) {
+  std::vector<Event> events;
+  events.reserve(state.due.size());
+  for (const Due& due : state.due) {
+    events.push_back({state.seq + events.size() + 1, now, "system", FactFor(state, due)});
+  }
+  return events;
+}
+
+}  // namespace beamline::run

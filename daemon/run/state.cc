@@ -1,0 +1,129 @@
+// Finding one's way in a run's state.
+#include "daemon/run/state.h"
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace beamline::run {
+namespace {
+
+NodeIndex FirstOf(const RunState& state, const flowspec::Step& step) {
+  return state.first[static_cast<size_t>(step.section)];
+}
+
+// The node of `step` below `parent` (kRunNode: at the top), or -1.
+NodeIndex ChildNode(const RunState& state, NodeIndex parent, int32_t step) {
+  const NodeIndex first =
+      parent == kRunNode ? FirstOf(state, state.plan->step(step)) : state.node(parent).first_child;
+  if (first < 0) return -1;
+  return first + state.plan->steps[static_cast<size_t>(step)].ordinal;
+}
+
+std::string DumpValue(const Value& value) {
+  if (value.absent()) return "-";
+  return value.is_blob() ? absl::StrCat("blob:", value.sha256(), ":", value.bytes()) : value.json();
+}
+
+std::string DumpError(const Error& error) {
+  return error.ok() ? "-" : absl::StrCat(error.kind, ":", error.exit_code, ":", error.message);
+}
+
+void DumpFan(const Fan& fan, std::string* out) {
+  absl::StrAppend(out, " fan next=", fan.next, "/", fan.count, " live=", fan.live,
+                  " parked=", fan.parked, " failed=", fan.failed, " stopped=", fan.stopped,
+                  " items=", DumpValue(fan.items), " keys=", DumpValue(fan.keys), "\n");
+  for (int32_t i = 0; i < fan.next; ++i) {
+    const Item& item = fan.done[static_cast<size_t>(i)];
+    if (item.status == Status::kPending) continue;
+    absl::StrAppend(out, "  item ", i, " ", StatusName(item.status), " ", DumpValue(item.output),
+                    " ", DumpError(item.error), "\n");
+  }
+}
+
+}  // namespace
+
+NodeIndex FindNode(const RunState& state, std::string_view path) {
+  NodeIndex at = kRunNode;
+  while (!path.empty()) {
+    const size_t slash = path.find('/');
+    std::string_view segment = path.substr(0, slash);
+    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
+    const size_t bracket = segment.find('[');
+    const int32_t parent_step = at == kRunNode ? -1 : state.node(at).step;
+    const int32_t step = state.plan->Find(parent_step, segment.substr(0, bracket));
+    if (step < 0) return -1;
+    at = ChildNode(state, at, step);
+    if (at < 0) return -1;
+    if (bracket == std::string_view::npos) continue;
+    int32_t item = -1;
+    segment.remove_prefix(bracket + 1);
+    if (segment.empty() || segment.back() != ']') return -1;
+    segment.remove_suffix(1);
+    if (!absl::SimpleAtoi(absl::string_view(segment.data(), segment.size()), &item)) return -1;
+    const auto fan = state.fans.find(at);
+    if (fan == state.fans.end()) return -1;
+    const auto node = fan->second.node_of_item.find(item);
+    if (node == fan->second.node_of_item.end()) return -1;
+    at = node->second;
+  }
+  return at;
+}
+
+std::string PathOf(const RunState& state, NodeIndex index) {
+  if (index == kRunNode) return "";
+  const Node& node = state.node(index);
+  if (node.item >= 0) return absl::StrCat(PathOf(state, node.parent), "[", node.item, "]");
+  const std::string& id = state.plan->step(node.step).id;
+  return node.parent == kRunNode ? id : absl::StrCat(PathOf(state, node.parent), "/", id);
+}
+
+NodeIndex FindVisible(const RunState& state, NodeIndex from, std::string_view id) {
+  while (from != kRunNode) {
+    const Node& node = state.node(from);
+    if (node.item >= 0) {  // an item sees what its foreach sees
+      from = node.parent;
+      continue;
+    }
+    if (node.parent == kRunNode) break;
+    const int32_t step = state.plan->Find(state.node(node.parent).step, id);
+    if (step >= 0) return ChildNode(state, node.parent, step);
+    from = node.parent;
+  }
+  const int32_t step = state.plan->Find(-1, id);
+  return step < 0 ? -1 : ChildNode(state, kRunNode, step);
+}
+
+Status RunStatusOf(const RunState& state) {
+  if (state.status != Status::kRunning) return state.status;
+  return state.parked > 0 && state.busy == 0 && state.due.empty() ? Status::kWaiting
+                                                                  : Status::kRunning;
+}
+
+std::string Dump(const RunState& state) {
+  std::string out = absl::StrCat(
+      "run ", state.start.run.ToString(), " seq=", state.seq, " ", StatusName(state.status),
+      " section=", static_cast<int>(state.section), " open=", state.open_top,
+      " parked=", state.parked, " busy=", state.busy, " order=", state.last_order,
+      " error=", DumpError(state.error), " outputs=", DumpValue(state.outputs),
+      state.stop ? absl::StrCat(" stop=", StopReasonName(state.stop->reason)) : "",
+      " started=", absl::FormatTime(state.started_at, absl::UTCTimeZone()), "\n");
+  for (size_t i = 0; i < state.nodes.size(); ++i) {
+    const Node& n = state.nodes[i];
+    if (n.step < 0) continue;  // a free place
+    absl::StrAppend(&out, PathOf(state, static_cast<NodeIndex>(i)), " ", StatusName(n.status),
+                    " needs=", n.open_needs, " children=", n.open_children, " attempt=", n.attempt,
+                    " failures=", n.failures, " unknowns=", n.unknowns, " leaving=", n.leaving,
+                    n.stop ? absl::StrCat(" stop=", StopReasonName(*n.stop)) : "");
+    absl::StrAppend(&out, " retry=", absl::ToUnixNanos(n.retry_at),
+                    " wake=", absl::ToUnixNanos(n.wake_at), " owed=", n.owed[0], ",", n.owed[1],
+                    ",", n.owed[2], ",", n.owed[3]);
+    absl::StrAppend(&out, " in=", DumpValue(n.input), " key=", n.idempotency_key,
+                    " out=", DumpValue(n.output), " error=", DumpError(n.error),
+                    " reason=", n.reason, "\n");
+    const auto fan = state.fans.find(static_cast<NodeIndex>(i));
+    if (fan != state.fans.end()) DumpFan(fan->second, &out);
+  }
+  return out;
+}
+
+}  // namespace beamline::run

@@ -1,0 +1,93 @@
+// One line for each kind of fact and effect.
+#include "tests/run/describe.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace beamline::run {
+namespace {
+
+std::string At(absl::Time time) {
+  return absl::StrCat("+", absl::FormatDuration(time - TestStart()));
+}
+
+std::string Text(const Value& value) {
+  if (value.absent()) return "";
+  return absl::StrCat(" ", value.is_blob() ? "<blob>" : value.json());
+}
+
+std::string Text(const Error& error) {
+  return error.ok() ? "" : absl::StrCat(" (", error.kind, ": ", error.message, ")");
+}
+
+std::string Path(const std::string& path) { return path.empty() ? "the run" : path; }
+
+const char* SectionName(flowspec::Section section) {
+  return section == flowspec::Section::kFinally ? "finally" : "on_failure";
+}
+
+struct Teller {
+  std::string operator()(const RunStarted& f) { return absl::StrCat(f.flow_name, Text(f.inputs)); }
+  std::string operator()(const ForeachStarted& f) {
+    return absl::StrCat(f.path, " ", f.count, " items");
+  }
+  std::string operator()(const StepStarted& f) { return f.path; }
+  std::string operator()(const AttemptStarted& f) {
+    return absl::StrCat(f.path, "#", f.attempt, Text(f.input));
+  }
+  std::string operator()(const AttemptFinished& f) {
+    const std::string final =
+        IsTerminal(f.step_status) ? absl::StrCat(", step ", StatusName(f.step_status)) : "";
+    return absl::StrCat(f.path, "#", f.attempt, " ", OutcomeName(f.outcome), final, Text(f.output),
+                        Text(f.error));
+  }
+  std::string operator()(const RetryScheduled& f) {
+    return absl::StrCat(f.path, "#", f.attempt, " at ", At(f.at));
+  }
+  std::string operator()(const StepSkipped& f) { return absl::StrCat(f.path, ": ", f.reason); }
+  std::string operator()(const StepCancelled& f) { return absl::StrCat(f.path, ": ", f.reason); }
+  std::string operator()(const StepParked& f) { return absl::StrCat(f.path, ": ", f.reason); }
+  std::string operator()(const StepFinished& f) {
+    return absl::StrCat(f.path, " ", StatusName(f.status), Text(f.output), Text(f.error));
+  }
+  std::string operator()(const StopRequested& f) {
+    return absl::StrCat(Path(f.path), " ", StopReasonName(f.reason), f.force ? " by force" : "");
+  }
+  std::string operator()(const OutputsResolved& f) {
+    return absl::StrCat(Text(f.outputs), Text(f.error));
+  }
+  std::string operator()(const SectionStarted& f) { return SectionName(f.section); }
+  std::string operator()(const RunFinished& f) {
+    return absl::StrCat(StatusName(f.status), Text(f.error));
+  }
+
+  std::string operator()(const ResolveStep& e) {
+    std::string text = e.phase == ReportResolution::Phase::kLeave ? " leave" : "";
+    if (e.attempt > 0) text = absl::StrCat("#", e.attempt);
+    if (e.not_before != absl::InfinitePast()) absl::StrAppend(&text, " at ", At(e.not_before));
+    return text;
+  }
+  std::string operator()(const RunAttempt& e) { return absl::StrCat("#", e.attempt); }
+  std::string operator()(const StopAttempt& e) {
+    return absl::StrCat("#", e.attempt, " ", StopReasonName(e.reason), e.force ? " by force" : "");
+  }
+  std::string operator()(const WakeAt& e) {
+    return absl::StrCat(" at ", At(e.at), " for the ", StopReasonName(e.reason));
+  }
+};
+
+}  // namespace
+
+absl::Time TestStart() { return absl::FromUnixSeconds(1'700'000'000); }
+
+std::string Describe(const Event& event) {
+  const std::string text = std::visit(Teller(), event.fact);
+  return absl::StrCat(FactName(event.fact), text.empty() || text[0] == ' ' ? "" : " ", text);
+}
+
+std::string Describe(const Effect& effect) {
+  static constexpr const char* kNames[] = {"ResolveStep", "RunAttempt", "StopAttempt", "WakeAt"};
+  return absl::StrCat(kNames[effect.what.index()], " ", Path(effect.path),
+                      std::visit(Teller(), effect.what));
+}
+
+}  // namespace beamline::run

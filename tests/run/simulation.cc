@@ -1,0 +1,355 @@
+// The world and the model. The model knows only what an outsider sees: what was started, what was
+// answered, what is in the log.
+#include "tests/run/simulation.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/run/decide.h"
+#include "daemon/run/evolve.h"
+#include "daemon/run/pending.h"
+#include "flowspec/check.h"
+#include "tests/run/describe.h"
+#include "tests/run/random_flow.h"
+
+namespace beamline::run {
+namespace {
+
+// FNV-1a: a hash that is the same in every process.
+uint64_t Fnv(uint64_t hash, const std::string& text) {
+  for (unsigned char c : text) hash = (hash ^ c) * 1099511628211u;
+  return hash;
+}
+
+class World {
+ public:
+  World(uint64_t seed, Plant plant)
+      : random_(seed), plant_(plant), plan_(RandomFlow(random_)), state_(plan_) {}
+
+  SimulationResult Play() {
+    StartRun wish;
+    wish.start.flow_name = plan_->flow->name;
+    Send({"uid:1", 0, wish});
+    Sync();
+    for (int turn = 0; turn < 120 && !Over(); ++turn) Turn();
+    // From here on the world is kind: whatever is owed is done.
+    for (int turn = 0; turn < 4000 && !Over(); ++turn) KindTurn();
+    Sync();
+    CheckEnd();
+    for (const Event& event : log_) {
+      result_.hash = Fnv(result_.hash,
+                         absl::StrCat(event.seq, Describe(event), absl::ToUnixNanos(event.time)));
+    }
+    result_.events = static_cast<int>(log_.size());
+    return result_;
+  }
+
+ private:
+  using AttemptKey = std::pair<std::string, int32_t>;
+
+  bool Over() const {
+    return !result_.violation.empty() || IsTerminal(state_.status) ||
+           (RunStatusOf(state_) == Status::kWaiting && unsynced_.empty());
+  }
+  void Violation(std::string what) {
+    if (result_.violation.empty()) result_.violation = std::move(what);
+  }
+
+  // One random thing happens.
+  void Turn() {
+    const uint64_t dice = random_.Below(100);
+    if (dice < 45) return DoOwed();
+    if (dice < 75) return Sync();
+    if (dice < 83) return Pass(absl::Milliseconds(static_cast<int64_t>(random_.Below(8000))));
+    if (dice < 88) return Repeat();
+    if (dice < 91) return Crash();
+    if (dice < 94) return FireEarly();
+    if (dice < 96) return StepClock();
+    if (dice < 97) return Cancel();
+    return StopNow();
+  }
+
+  void KindTurn() {
+    Sync();
+    Pass(absl::Minutes(2));  // the clock may have been stepped back by days
+    DoOwed();
+  }
+
+  void Pass(absl::Duration time) { now_ += time; }
+
+  void StepClock() {
+    ++result_.clock_steps;
+    static constexpr int64_t kSteps[] = {-86400, -3600, -1, 1, 3600, 86400};
+    now_ += absl::Seconds(kSteps[random_.Below(6)]);
+  }
+
+  void Cancel() { Send({"uid:1", 0, CancelRun{"dice", random_.Chance(20)}}); }
+
+  // The core is handed a command; its facts wait for the disk.
+  bool Send(const Command& command) {
+    const absl::Time now = plant_ == Plant::kEarlyTimer ? now_ + absl::Hours(2) : now_;
+    auto events = Advance(state_, command, now);
+    if (!events.ok()) return false;
+    for (Event& event : *events) {
+      CheckTime(event);
+      unsynced_.push_back(std::move(event));
+    }
+    if (plant_ == Plant::kActBeforeSync) HandOut();
+    return true;
+  }
+
+  // What was decided is on disk now, and the world may hear of it.
+  void Sync() {
+    for (Event& event : unsynced_) {
+      Check(event);
+      log_.push_back(std::move(event));
+    }
+    unsynced_.clear();
+    HandOut();
+  }
+
+  void HandOut() {
+    for (const Effect& effect : PendingSince(state_, handed_out_)) {
+      if (const auto* run = std::get_if<RunAttempt>(&effect.what))
+        Began({effect.path, run->attempt});
+      owed_.push_back(effect);
+      handed_out_ = effect.order;
+    }
+  }
+
+  // Somebody begins an attempt for real.
+  void Began(const AttemptKey& key) {
+    if (!began_.insert(key).second)
+      Violation(absl::StrCat(key.first, "#", key.second, " began twice"));
+    const NodeIndex node = FindNode(state_, key.first);
+    const bool once = node >= 0 && state_.step_of(node).effect == flowspec::Effect::kOnce;
+    if (once && unknown_.contains(key.first)) {
+      Violation(
+          absl::StrCat(key.first, ": an effect that must happen once may have happened twice"));
+    }
+  }
+
+  // A random thing that is owed is done, in any order.
+  void DoOwed() {
+    if (owed_.empty()) return;
+    const size_t i = random_.Below(owed_.size());
+    const Effect effect = owed_[i];
+    if (const auto* wake = std::get_if<WakeAt>(&effect.what); wake != nullptr && now_ < wake->at) {
+      return;
+    }
+    if (const auto* resolve = std::get_if<ResolveStep>(&effect.what);
+        resolve != nullptr && now_ < resolve->not_before) {
+      return;
+    }
+    owed_.erase(owed_.begin() + static_cast<ptrdiff_t>(i));
+    Do(effect);
+  }
+
+  void Do(const Effect& effect) {
+    if (const auto* resolve = std::get_if<ResolveStep>(&effect.what)) {
+      Send({"system", random_.Below(1000), Resolution(effect.path, *resolve)});
+    } else if (const auto* run = std::get_if<RunAttempt>(&effect.what)) {
+      Answer({effect.path, run->attempt}, Outcomes());
+    } else if (const auto* stop = std::get_if<StopAttempt>(&effect.what)) {
+      for (size_t i = 0; i < owed_.size(); ++i) {
+        const auto* running = std::get_if<RunAttempt>(&owed_[i].what);
+        if (running == nullptr || owed_[i].path != effect.path) continue;
+        owed_.erase(owed_.begin() + static_cast<ptrdiff_t>(i));
+        Answer({effect.path, stop->attempt},
+               random_.Chance(80) ? Outcome::kStopped : Outcome::kSucceeded);
+        return;
+      }
+    } else {
+      const auto& wake = std::get<WakeAt>(effect.what);
+      Send({"system", 0, FireTimer{effect.path, wake.reason}});
+    }
+  }
+
+  Outcome Outcomes() {
+    const uint64_t dice = random_.Below(100);
+    if (dice < 65) return Outcome::kSucceeded;
+    return dice < 95 ? Outcome::kFailed : Outcome::kUnknown;
+  }
+
+  void Answer(const AttemptKey& key, Outcome outcome) {
+    ReportAttempt report{.path = key.first, .attempt = key.second, .outcome = outcome};
+    if (outcome == Outcome::kFailed) report.error = {"exit", "dice", 1};
+    if (outcome == Outcome::kSucceeded) report.output = Value::Json("1");
+    answers_.push_back(report);
+    given_.insert({key.first, key.second, outcome});
+    Send({"system", random_.Below(1000), report});
+  }
+
+  ReportResolution Resolution(const std::string& path, const ResolveStep& effect) {
+    ReportResolution report{.path = path, .phase = effect.phase, .attempt = effect.attempt};
+    report.condition = random_.Chance(80);
+    report.input = Value::Json("{}");
+    report.output = Value::Json("2");
+    report.idempotency_key = path;
+    if (random_.Chance(4)) report.error = {"expression", "dice"};
+    if (path.empty()) return report;
+    const NodeIndex node = FindNode(state_, path);
+    if (node < 0) return report;
+    if (state_.node(node).is_fan) {
+      report.items = Value::Json("[]");
+      report.count = static_cast<int32_t>(random_.Below(5));
+    }
+    if (state_.step_of(node).kind == flowspec::StepKind::kFail) report.error = {"fail", "dice"};
+    return report;
+  }
+
+  // An answer that was given before comes again, perhaps to a later attempt's time.
+  void Repeat() {
+    if (answers_.empty()) return;
+    ReportAttempt report = answers_[random_.Below(answers_.size())];
+    ++result_.duplicates;
+    if (plant_ == Plant::kAcceptStale) {
+      const NodeIndex node = FindNode(state_, report.path);
+      if (node >= 0) report.attempt = state_.node(node).attempt;
+      if (node >= 0 && state_.node(node).status == Status::kPending) return;
+    }
+    if (report.attempt != answers_.back().attempt) ++result_.late;
+    const bool running = FindNode(state_, report.path) >= 0 &&
+                         state_.node(FindNode(state_, report.path)).status == Status::kRunning;
+    const bool taken = Send({"system", 0, report});
+    // An attempt of the same number that never answered is possible only after a crash that lost
+    // its first answer; anything else that is taken was taken twice.
+    if (taken && (!running || answered_.contains({report.path, report.attempt}))) {
+      Violation(absl::StrCat("a repeated answer for ", report.path, " was taken"));
+    }
+  }
+
+  void FireEarly() {
+    for (const Effect& effect : owed_) {
+      const auto* wake = std::get_if<WakeAt>(&effect.what);
+      if (wake == nullptr || now_ >= wake->at) continue;
+      ++result_.early_timers;
+      if (Send({"system", 0, FireTimer{effect.path, wake->reason}})) {
+        Violation(absl::StrCat("a timer of `", effect.path, "` fired early"));
+      }
+      return;
+    }
+  }
+
+  // An attempt is asked to stop although nobody wishes it: executors may do that on their own.
+  void StopNow() {
+    for (size_t i = 0; i < owed_.size(); ++i) {
+      const auto* run = std::get_if<RunAttempt>(&owed_[i].what);
+      if (run == nullptr) continue;
+      const AttemptKey key{owed_[i].path, run->attempt};
+      owed_.erase(owed_.begin() + static_cast<ptrdiff_t>(i));
+      return Answer(key, Outcome::kStopped);
+    }
+  }
+
+  // The daemon dies. What was not synced never happened; what ran is dead, its outcome unknown.
+  void Crash() {
+    ++result_.crashes;
+    unsynced_.clear();
+    if (plant_ == Plant::kForgetSynced && log_.size() > 1) log_.pop_back();
+    RunState state(plan_);
+    for (const Event& event : log_) state = Evolve(std::move(state), event);
+    RunState again(plan_);
+    for (const Event& event : log_) again = Evolve(std::move(again), event);
+    if (Dump(state) != Dump(again)) Violation("the same log gave two states");
+    state_ = std::move(state);
+    handed_out_ = state_.last_order;
+    owed_.clear();
+    for (const Effect& effect : Pending(state_)) {
+      const auto* run = std::get_if<RunAttempt>(&effect.what);
+      if (run == nullptr) {
+        if (!std::holds_alternative<StopAttempt>(effect.what)) owed_.push_back(effect);
+        continue;
+      }
+      unknown_.insert(effect.path);
+      if (plant_ == Plant::kRerunUnknown) {
+        Began({effect.path, run->attempt + 1});
+        owed_.push_back(effect);
+        continue;
+      }
+      ReportAttempt report{
+          .path = effect.path, .attempt = run->attempt, .outcome = Outcome::kUnknown};
+      Send({"system", 0, report});
+    }
+  }
+
+  // Each fact as it reaches the disk.
+  void Check(const Event& event) {
+    if (event.seq != log_.size() + 1) Violation(absl::StrCat("a gap before event ", event.seq));
+    if (const auto* finished = std::get_if<AttemptFinished>(&event.fact)) {
+      if (!answered_.insert({finished->path, finished->attempt}).second) {
+        Violation(absl::StrCat(finished->path, "#", finished->attempt, " has two outcomes"));
+      }
+      if (finished->outcome == Outcome::kUnknown) {
+        unknown_.insert(finished->path);
+      } else if (began_.contains({finished->path, finished->attempt}) &&
+                 !given_.contains({finished->path, finished->attempt, finished->outcome})) {
+        Violation(
+            absl::StrCat(finished->path, "#", finished->attempt, " has an outcome nobody gave"));
+      }
+      if (IsTerminal(finished->step_status)) Ended(finished->path);
+    } else if (const auto* skipped = std::get_if<StepSkipped>(&event.fact)) {
+      Ended(skipped->path);
+    } else if (const auto* cancelled = std::get_if<StepCancelled>(&event.fact)) {
+      Ended(cancelled->path);
+    } else if (const auto* step = std::get_if<StepFinished>(&event.fact)) {
+      Ended(step->path);
+    }
+  }
+
+  // Nothing begins before its time, as the world's clock has it at the moment of the decision.
+  void CheckTime(const Event& event) {
+    if (const auto* retry = std::get_if<RetryScheduled>(&event.fact)) {
+      retry_at_[{retry->path, retry->attempt}] = retry->at;
+    } else if (const auto* started = std::get_if<AttemptStarted>(&event.fact)) {
+      const auto at = retry_at_.find({started->path, started->attempt});
+      if (at != retry_at_.end() && now_ < at->second) Violation("a retry began early");
+    }
+  }
+
+  void Ended(const std::string& path) {
+    if (!ended_.insert(path).second) Violation(absl::StrCat("step ", path, " ended twice"));
+  }
+
+  void CheckEnd() {
+    if (!result_.violation.empty()) return;
+    RunState state(plan_);
+    for (const Event& event : log_) state = Evolve(std::move(state), event);
+    if (Dump(state) != Dump(state_)) Violation("the log does not give the state");
+    if (RunStatusOf(state_) == Status::kWaiting) {
+      ++result_.waiting;
+    } else if (IsTerminal(state_.status)) {
+      ++result_.finished;
+      if (!Pending(state_).empty()) Violation("a finished run is still owed something");
+    } else {
+      Violation(absl::StrCat("the run does not end:\n", Dump(state_)));
+    }
+  }
+
+  Random random_;
+  const Plant plant_;
+  std::shared_ptr<const Plan> plan_;
+  RunState state_;
+  absl::Time now_ = TestStart();
+  std::vector<Event> log_;       // on disk
+  std::vector<Event> unsynced_;  // decided
+  std::vector<Effect> owed_;     // handed out, not yet done
+  uint64_t handed_out_ = 0;
+  std::vector<ReportAttempt> answers_;
+  // The model.
+  std::set<AttemptKey> began_, answered_;
+  std::set<std::tuple<std::string, int32_t, Outcome>> given_;
+  std::set<std::string> unknown_, ended_;
+  std::map<AttemptKey, absl::Time> retry_at_;
+  SimulationResult result_;
+};
+
+}  // namespace
+
+SimulationResult Simulate(uint64_t seed, Plant plant) { return World(seed, plant).Play(); }
+
+}  // namespace beamline::run

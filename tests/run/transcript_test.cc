@@ -1,0 +1,198 @@
+// Histories as text: tests/run/*.txt, each a flow and what happens to a run of it. After a change
+// that is meant, `BEAMLINE_REWRITE=1 run_transcripts` writes them anew; then read the diff.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "daemon/run/decide.h"
+#include "daemon/run/evolve.h"
+#include "daemon/run/pending.h"
+#include "flowspec/parse.h"
+#include "tests/run/describe.h"
+
+namespace beamline::run {
+namespace {
+
+// "report build#1 failed exit" → command with words; `key=value` words become options.
+struct Line {
+  std::string verb, path, outcome, option_key, option_value, error;
+  int32_t attempt = 0;
+};
+
+Line ParseLine(const std::string& text) {
+  Line line;
+  for (const std::string& word :
+       std::vector<std::string>(absl::StrSplit(text, ' ', absl::SkipEmpty()))) {
+    const size_t equals = word.find('=');
+    if (line.verb.empty()) {
+      line.verb = word;
+    } else if (equals != std::string::npos) {
+      line.option_key = word.substr(0, equals);
+      line.option_value = word.substr(equals + 1);
+    } else if (line.path.empty()) {
+      const size_t hash = word.find('#');
+      line.path = word.substr(0, hash);
+      if (hash != std::string::npos)
+        REQUIRE(absl::SimpleAtoi(word.substr(hash + 1), &line.attempt));
+    } else if (line.outcome.empty()) {
+      line.outcome = word;
+    } else {
+      line.error = word;
+    }
+  }
+  return line;
+}
+
+class Player {
+ public:
+  std::string Play(const std::string& text) {
+    const size_t newline = text.find('\n');
+    const Line line = ParseLine(text.substr(0, newline));
+    if (line.verb == "flow") return Load(text.substr(newline + 1));
+    if (line.verb == "wait") {
+      absl::Duration duration;
+      REQUIRE(absl::ParseDuration(line.path, &duration));
+      now_ += duration;
+      return "";
+    }
+    if (line.verb == "restart") return Restart();
+    return Send(line);
+  }
+
+ private:
+  std::string Load(const std::string& yaml) {
+    flowspec::ParseResult parsed = flowspec::ParseFlow(yaml, {.compile_expressions = false});
+    for (const auto& finding : parsed.findings) MESSAGE(finding.code, " ", finding.message);
+    REQUIRE(parsed.flow != nullptr);
+    state_.emplace(MakePlan(parsed.flow));
+    return "";
+  }
+
+  // Folds the log anew, as a daemon does that starts again.
+  std::string Restart() {
+    RunState state(state_->plan);
+    for (const Event& event : log_) state = Evolve(std::move(state), event);
+    CHECK(Dump(state) == Dump(*state_));
+    state_ = std::move(state);
+    return Owed();
+  }
+
+  decltype(Command::wish) Wish(const Line& line) {
+    if (line.verb == "start") {
+      StartRun wish;
+      wish.start.flow_name = state_->plan->flow->name;
+      return wish;
+    }
+    if (line.verb == "cancel") return CancelRun{"no longer wanted", line.path == "force"};
+    if (line.verb == "fire") {
+      return FireTimer{line.path == "run" ? "" : line.path,
+                       line.outcome == "deadline" ? StopReason::kDeadline : StopReason::kTimeout};
+    }
+    if (line.verb == "resolve" || line.verb == "leave") return Resolution(line);
+    REQUIRE(line.verb == "report");
+    ReportAttempt report{.path = line.path, .attempt = line.attempt};
+    if (line.outcome == "failed") {
+      report.outcome = Outcome::kFailed;
+      const std::string kind = line.error.empty() ? "exit" : line.error;
+      report.error = {kind, "it broke", kind == "exit" ? 1 : -1};
+    } else if (line.outcome == "stopped") {
+      report.outcome = Outcome::kStopped;
+    } else if (line.outcome == "unknown") {
+      report.outcome = Outcome::kUnknown;
+    } else {
+      REQUIRE(line.outcome == "succeeded");
+      report.output = Value::Json(line.option_key == "output" ? line.option_value : "null");
+    }
+    return report;
+  }
+
+  ReportResolution Resolution(const Line& line) {
+    ReportResolution report{.path = line.path == "run" ? "" : line.path, .attempt = line.attempt};
+    if (line.verb == "leave") report.phase = ReportResolution::Phase::kLeave;
+    if (line.option_key == "if") report.condition = line.option_value == "true";
+    if (line.option_key == "items") {
+      REQUIRE(absl::SimpleAtoi(line.option_value, &report.count));
+      report.items = Value::Json("[]");
+    }
+    if (line.option_key == "output") report.output = Value::Json(line.option_value);
+    if (line.option_key == "error")
+      report.error = {line.option_value, "it does not come to a value"};
+    return report;
+  }
+
+  std::string Send(const Line& line) {
+    auto events = Advance(*state_, {"uid:1", 1, Wish(line)}, now_);
+    if (!events.ok())
+      return absl::StrCat("refused: ", std::string(events.status().message()), "\n");
+    std::string out;
+    for (const Event& event : *events) {
+      absl::StrAppend(&out, Describe(event), "\n");
+      log_.push_back(event);
+    }
+    return out + Owed();
+  }
+
+  std::string Owed() {
+    std::string out;
+    for (const Effect& effect : Pending(*state_)) {
+      absl::StrAppend(&out, "pending: ", Describe(effect), "\n");
+    }
+    if (RunStatusOf(*state_) == Status::kWaiting) out += "the run is waiting\n";
+    return out;
+  }
+
+  std::optional<RunState> state_;
+  std::vector<Event> log_;
+  absl::Time now_ = TestStart();
+};
+
+// A transcript is a sequence of: input lines, "----", output lines, an empty line.
+std::string Replay(const std::string& transcript) {
+  std::istringstream in(transcript);
+  std::string out, line, input, comment;
+  Player player;
+  while (std::getline(in, line)) {
+    if (input.empty() && (line.empty() || line[0] == '#')) {
+      out += line + "\n";
+      continue;
+    }
+    if (line != "----") {
+      input += line + "\n";
+      continue;
+    }
+    while (std::getline(in, line) && !line.empty()) {
+    }
+    absl::StrAppend(&out, input, "----\n", player.Play(input), "\n");
+    input.clear();
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("transcripts") {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(TRANSCRIPTS)) {
+    if (entry.path().extension() != ".txt" || entry.path().filename() == "CMakeLists.txt") continue;
+    ++files;
+    CAPTURE(entry.path().filename().string());
+    std::stringstream text;
+    text << std::ifstream(entry.path()).rdbuf();
+    const std::string replayed = Replay(text.str());
+    if (std::getenv("BEAMLINE_REWRITE") != nullptr) {
+      std::ofstream(entry.path()) << replayed;
+    } else {
+      CHECK(replayed == text.str());
+    }
+  }
+  CHECK(files >= 8);
+}
+
+}  // namespace beamline::run
