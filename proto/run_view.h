@@ -1,0 +1,83 @@
+// A run as people and scripts see it: folds a run's wire events into the Run message. The daemon's
+// GetRun and the client's live tree use this one fold, so that they never disagree.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "beamline/v1/event.pb.h"
+#include "beamline/v1/run.pb.h"
+#include "proto/status_word.h"
+
+namespace beamline::proto {
+
+// Total: an event that does not fit (an unknown path, an index out of range) changes nothing but
+// `last_seq`. One event costs O(depth of its path), amortised, whatever the number of items. Not
+// thread-safe, and neither are two concurrent calls of run().
+class RunView {
+ public:
+  // Reads a blob that holds the keys of a foreach with many items; without one, or where it
+  // answers "", items of such a foreach are named by their index.
+  using ReadBlob = std::function<std::string(const v1::Blob&)>;
+
+  explicit RunView(ReadBlob read_blob = nullptr);
+  RunView(RunView&&) noexcept;
+  RunView& operator=(RunView&&) noexcept;
+  ~RunView();
+
+  // Events come in the order of their seq; one whose seq was already seen is ignored.
+  void Apply(const v1::ExecutionEvent& event);
+
+  // The view so far. A step's place in `steps` never changes; pointers to steps and items stay
+  // valid as long as this view.
+  const v1::Run& run() const;
+
+  // True once RunFinished was applied.
+  bool finished() const { return finished_; }
+  // The counts of a foreach's items by what they came to; zeros for any other step.
+  struct ItemCounts {
+    int32_t succeeded = 0, failed = 0, running = 0, retrying = 0, parked = 0, other = 0;
+  };
+  ItemCounts CountItems(const v1::Step& step) const;
+  // The items of `step` that are not done or have failed: at most `limit`, worst first.
+  std::vector<const v1::Item*> NotableItems(const v1::Step& step, size_t limit) const;
+
+ private:
+  struct Shape;
+  struct Foreach;
+  struct Place;  // what a path names: a step, or an item of one
+
+  void Begin(const v1::ExecutionEvent& event);
+  void BuildShape(const v1::RunStarted& started);
+  void AddSteps(const Shape& shape, const std::string& prefix,
+                google::protobuf::RepeatedPtrField<v1::Step>* steps) const;
+  Place Find(std::string_view path);
+  v1::Item* FindItem(v1::Step* step, const Shape& shape, int32_t index);
+  void SetStatus(const Place& place, v1::Status status);
+  void ApplyFact(const v1::ExecutionEvent& event);
+  void ApplyStep(const v1::ExecutionEvent& event, const Place& place);
+  void OnForeachStarted(const v1::ForeachStarted& fact, const Place& place);
+  void OnAttemptStarted(const v1::ExecutionEvent& event, const Place& place);
+  void OnAttemptFinished(const v1::ExecutionEvent& event, const Place& place);
+  void OnStepFinished(const v1::ExecutionEvent& event, const Place& place);
+  bool CanMove(const google::protobuf::RepeatedPtrField<v1::Step>& steps, bool top) const;
+  bool CanMove(const v1::Step& step) const;
+  bool SectionBegan(v1::Section section) const;
+
+  ReadBlob read_blob_;
+  mutable v1::Run run_;  // run_.status is brought up to date by run()
+  std::unique_ptr<Shape> root_;
+  absl::flat_hash_map<const v1::Step*, std::unique_ptr<Foreach>> foreaches_;
+  int64_t in_flight_ = 0;  // attempts between start and finish
+  int64_t parked_ = 0;     // steps and items
+  bool on_failure_began_ = false;
+  bool finally_began_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace beamline::proto
