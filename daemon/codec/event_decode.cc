@@ -1,0 +1,296 @@
+// Protobuf to facts. The bytes may be anything: every field that a fact needs is checked, and the
+// message says which one is wrong.
+#include <google/protobuf/arena.h>
+#include <google/protobuf/io/coded_stream.h>
+
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "beamline/v1/event.pb.h"
+#include "beamline/v1/stored.pb.h"
+#include "daemon/codec/event_codec.h"
+
+namespace beamline::codec {
+namespace {
+
+// Reads one message; the first thing that is wrong stays in `status()`, later reads go on with
+// defaults.
+class Reader {
+ public:
+  absl::Status status() const { return status_; }
+
+  void Read(const v1::ExecutionEvent& from, run::Event* to) {
+    run::Event& event = *to;
+    event.seq = from.seq();
+    if (event.seq == 0) Fail("seq is 0");
+    if (!from.has_time()) Fail("it has no time");
+    event.time = Time(from.time());
+    event.actor = from.actor();
+    event.fact = Fact(from);
+  }
+
+ private:
+  void Fail(const std::string& what) {
+    if (status_.ok()) status_ = absl::DataLossError(what);
+  }
+  // For an enum value of 0 or one that a later release added.
+  void FailEnum(const char* field, int value) {
+    Fail(absl::StrCat(field, " ", value, " is not known to this release"));
+  }
+
+  run::Fact Fact(const v1::ExecutionEvent& e) {
+    switch (e.fact_case()) {
+      case v1::ExecutionEvent::kRunStarted:
+        return Get(e.run_started());
+      case v1::ExecutionEvent::kForeachStarted:
+        return Get(e.foreach_started());
+      case v1::ExecutionEvent::kStepStarted:
+        return run::StepStarted{Path(e.step_started().path())};
+      case v1::ExecutionEvent::kAttemptStarted:
+        return Get(e.attempt_started());
+      case v1::ExecutionEvent::kAttemptFinished:
+        return Get(e.attempt_finished());
+      case v1::ExecutionEvent::kRetryScheduled:
+        return Get(e.retry_scheduled());
+      case v1::ExecutionEvent::kStepSkipped:
+        return run::StepSkipped{Path(e.step_skipped().path()), e.step_skipped().reason()};
+      case v1::ExecutionEvent::kStepCancelled:
+        return run::StepCancelled{Path(e.step_cancelled().path()), e.step_cancelled().reason()};
+      case v1::ExecutionEvent::kStepParked:
+        return run::StepParked{Path(e.step_parked().path()), e.step_parked().reason()};
+      case v1::ExecutionEvent::kStepFinished:
+        return Get(e.step_finished());
+      case v1::ExecutionEvent::kStopRequested:
+        return Get(e.stop_requested());
+      case v1::ExecutionEvent::kOutputsResolved:
+        return Get(e.outputs_resolved());
+      case v1::ExecutionEvent::kSectionStarted:
+        return run::SectionStarted{Section(e.section_started().section())};
+      case v1::ExecutionEvent::kRunFinished:
+        return run::RunFinished{Status(e.run_finished().status()), Error(e.run_finished())};
+      case v1::ExecutionEvent::FACT_NOT_SET:
+        break;
+    }
+    Fail("it holds no fact that this release knows");
+    return run::RunFinished{};
+  }
+
+  run::RunStarted Get(const v1::RunStarted& m) {
+    run::RunStarted f;
+    if (m.run_ulid().size() == f.run.bytes.size()) {
+      std::copy(m.run_ulid().begin(), m.run_ulid().end(), f.run.bytes.begin());
+    } else {
+      Fail(absl::StrCat("run_ulid has ", m.run_ulid().size(), " bytes, not 16"));
+    }
+    f.tenant = m.tenant();
+    f.project = m.project();
+    f.flow_name = m.flow_name();
+    f.flow_digest = m.flow_digest();
+    f.inputs = Value(m.inputs());
+    for (const v1::Label& label : m.labels()) f.labels.emplace_back(label.key(), label.value());
+    f.trace_id = m.trace_id();
+    f.workspace = m.workspace();
+    f.request_id = m.request_id();
+    f.request_hash = m.request_hash();
+    return f;
+  }
+
+  run::ForeachStarted Get(const v1::ForeachStarted& m) {
+    if (m.count() < 0) Fail("count is negative");
+    return {Path(m.path()), Value(m.items()), Value(m.keys()), m.count()};
+  }
+
+  run::AttemptStarted Get(const v1::AttemptStarted& m) {
+    return {Path(m.path()), Attempt(m.attempt()), Value(m.input()), m.idempotency_key()};
+  }
+
+  run::AttemptFinished Get(const v1::AttemptFinished& m) {
+    run::AttemptFinished f;
+    f.path = Path(m.path());
+    f.attempt = Attempt(m.attempt());
+    f.outcome = Outcome(m.outcome());
+    f.output = Value(m.output());
+    f.error = Error(m);
+    for (const v1::Artifact& a : m.artifacts()) {
+      f.artifacts.push_back({a.name(), a.path(), Digest(a.sha256()), a.bytes(), a.report()});
+    }
+    f.step_status = Status(m.step_status());
+    return f;
+  }
+
+  run::RetryScheduled Get(const v1::RetryScheduled& m) {
+    if (!m.has_at()) Fail("the retry has no time");
+    return {Path(m.path()), Attempt(m.attempt()), Time(m.at())};
+  }
+
+  run::StepFinished Get(const v1::StepFinished& m) {
+    return {Path(m.path()), Status(m.status()), Value(m.output()), Error(m)};
+  }
+
+  // The path may be empty: the run.
+  run::StopRequested Get(const v1::StopRequested& m) {
+    return {m.path(), StopReason(m.reason()), m.message(), m.force()};
+  }
+
+  run::OutputsResolved Get(const v1::OutputsResolved& m) { return {Value(m.outputs()), Error(m)}; }
+
+  std::string Path(const std::string& path) {
+    if (path.empty()) Fail("a step's fact has no path");
+    return path;
+  }
+
+  int32_t Attempt(int32_t attempt) {
+    if (attempt < 1) Fail(absl::StrCat("attempt is ", attempt));
+    return attempt;
+  }
+
+  absl::Time Time(const google::protobuf::Timestamp& t) {
+    constexpr int64_t kMin = -62135596800, kMax = 253402300799;
+    if (t.seconds() < kMin || t.seconds() > kMax || t.nanos() < 0 || t.nanos() > 999'999'999) {
+      Fail("a time is out of range");
+    }
+    return absl::FromUnixSeconds(t.seconds()) + absl::Nanoseconds(t.nanos());
+  }
+
+  std::string Digest(const std::string& sha256) {
+    bool hex = sha256.size() == 64;
+    for (char c : sha256) hex = hex && ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'));
+    if (!hex) Fail("a sha256 is not 64 lower-case hex digits");
+    return sha256;
+  }
+
+  run::Value Value(const v1::Value& v) {
+    switch (v.content_case()) {
+      case v1::Value::kJson:
+        return run::Value::Json(v.json());
+      case v1::Value::kBlob:
+        return run::Value::Blob(Digest(v.blob().sha256()), v.blob().bytes());
+      case v1::Value::CONTENT_NOT_SET:
+        break;
+    }
+    return run::Value();
+  }
+
+  template <typename Message>
+  static run::Error Error(const Message& m) {
+    if (!m.has_failure()) return {};
+    const v1::Failure& f = m.failure();
+    return {f.kind(), f.message(), f.has_exit_code() ? f.exit_code() : -1};
+  }
+
+  run::Status Status(v1::Status status) {
+    switch (status) {
+      case v1::STATUS_PENDING:
+        return run::Status::kPending;
+      case v1::STATUS_RUNNING:
+        return run::Status::kRunning;
+      case v1::STATUS_WAITING:
+        return run::Status::kWaiting;
+      case v1::STATUS_SUCCEEDED:
+        return run::Status::kSucceeded;
+      case v1::STATUS_FAILED:
+        return run::Status::kFailed;
+      case v1::STATUS_SKIPPED:
+        return run::Status::kSkipped;
+      case v1::STATUS_CANCELLED:
+        return run::Status::kCancelled;
+      case v1::STATUS_PARKED:
+        return run::Status::kParked;
+      default:
+        break;
+    }
+    FailEnum("status", status);
+    return run::Status::kPending;
+  }
+
+  run::Outcome Outcome(v1::Outcome outcome) {
+    switch (outcome) {
+      case v1::OUTCOME_SUCCEEDED:
+        return run::Outcome::kSucceeded;
+      case v1::OUTCOME_FAILED:
+        return run::Outcome::kFailed;
+      case v1::OUTCOME_STOPPED:
+        return run::Outcome::kStopped;
+      case v1::OUTCOME_UNKNOWN:
+        return run::Outcome::kUnknown;
+      default:
+        break;
+    }
+    FailEnum("outcome", outcome);
+    return run::Outcome::kUnknown;
+  }
+
+  run::StopReason StopReason(v1::StopReason reason) {
+    switch (reason) {
+      case v1::STOP_REASON_CANCEL:
+        return run::StopReason::kCancel;
+      case v1::STOP_REASON_TIMEOUT:
+        return run::StopReason::kTimeout;
+      case v1::STOP_REASON_DEADLINE:
+        return run::StopReason::kDeadline;
+      default:
+        break;
+    }
+    FailEnum("stop reason", reason);
+    return run::StopReason::kCancel;
+  }
+
+  flowspec::Section Section(v1::Section section) {
+    switch (section) {
+      case v1::SECTION_MAIN:
+        return flowspec::Section::kMain;
+      case v1::SECTION_ON_FAILURE:
+        return flowspec::Section::kOnFailure;
+      case v1::SECTION_FINALLY:
+        return flowspec::Section::kFinally;
+      default:
+        break;
+    }
+    FailEnum("section", section);
+    return flowspec::Section::kMain;
+  }
+
+  absl::Status status_;
+};
+
+absl::Status ReadEvent(const v1::ExecutionEvent& wire, run::Event* event) {
+  Reader reader;
+  reader.Read(wire, event);
+  if (reader.status().ok()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("event ", wire.seq(), ": ", reader.status().message()));
+}
+
+}  // namespace
+
+absl::StatusOr<run::Event> FromWire(const v1::ExecutionEvent& wire) {
+  run::Event event;
+  if (absl::Status s = ReadEvent(wire, &event); !s.ok()) return s;
+  return event;
+}
+
+absl::StatusOr<std::vector<run::Event>> DecodeEvents(std::string_view bytes) {
+  std::vector<run::Event> events;
+  if (absl::Status s = DecodeEvents(bytes, &events); !s.ok()) return s;
+  return events;
+}
+
+absl::Status DecodeEvents(std::string_view bytes, std::vector<run::Event>* events) {
+  if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max())) {
+    return absl::DataLossError("events of over 2 GiB");
+  }
+  alignas(8) char block[4096];
+  google::protobuf::ArenaOptions options;
+  options.initial_block = block;
+  options.initial_block_size = sizeof(block);
+  google::protobuf::Arena arena(options);
+  auto* stored = google::protobuf::Arena::CreateMessage<v1::StoredEvents>(&arena);
+  if (!stored->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::DataLossError(absl::StrCat(bytes.size(), " bytes that are not stored events"));
+  }
+  for (const v1::ExecutionEvent& wire : stored->events()) {
+    if (absl::Status s = ReadEvent(wire, &events->emplace_back()); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace beamline::codec

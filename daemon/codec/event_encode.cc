@@ -1,0 +1,295 @@
+// Facts to protobuf. On the hot path of every step: messages live on an arena that starts on the
+// stack, and texts are looked at once before protobuf takes them.
+#include <google/protobuf/arena.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "beamline/v1/event.pb.h"
+#include "beamline/v1/stored.pb.h"
+#include "daemon/codec/event_codec.h"
+#include "daemon/codec/span_id.h"
+#include "daemon/codec/utf8.h"
+
+namespace beamline::codec {
+namespace {
+
+void SetText(const std::string& from, std::string* to) {
+  if (IsUtf8(from)) {
+    *to = from;
+  } else {
+    *to = ToUtf8(from);
+  }
+}
+
+v1::Status ToProto(run::Status status) {
+  switch (status) {
+    case run::Status::kPending:
+      return v1::STATUS_PENDING;
+    case run::Status::kRunning:
+      return v1::STATUS_RUNNING;
+    case run::Status::kWaiting:
+      return v1::STATUS_WAITING;
+    case run::Status::kSucceeded:
+      return v1::STATUS_SUCCEEDED;
+    case run::Status::kFailed:
+      return v1::STATUS_FAILED;
+    case run::Status::kSkipped:
+      return v1::STATUS_SKIPPED;
+    case run::Status::kCancelled:
+      return v1::STATUS_CANCELLED;
+    case run::Status::kParked:
+      return v1::STATUS_PARKED;
+  }
+  return v1::STATUS_UNSPECIFIED;
+}
+
+v1::Outcome ToProto(run::Outcome outcome) {
+  switch (outcome) {
+    case run::Outcome::kSucceeded:
+      return v1::OUTCOME_SUCCEEDED;
+    case run::Outcome::kFailed:
+      return v1::OUTCOME_FAILED;
+    case run::Outcome::kStopped:
+      return v1::OUTCOME_STOPPED;
+    case run::Outcome::kUnknown:
+      return v1::OUTCOME_UNKNOWN;
+  }
+  return v1::OUTCOME_UNSPECIFIED;
+}
+
+v1::StopReason ToProto(run::StopReason reason) {
+  switch (reason) {
+    case run::StopReason::kCancel:
+      return v1::STOP_REASON_CANCEL;
+    case run::StopReason::kTimeout:
+      return v1::STOP_REASON_TIMEOUT;
+    case run::StopReason::kDeadline:
+      return v1::STOP_REASON_DEADLINE;
+  }
+  return v1::STOP_REASON_UNSPECIFIED;
+}
+
+v1::Section ToProto(flowspec::Section section) {
+  switch (section) {
+    case flowspec::Section::kMain:
+      return v1::SECTION_MAIN;
+    case flowspec::Section::kOnFailure:
+      return v1::SECTION_ON_FAILURE;
+    case flowspec::Section::kFinally:
+      return v1::SECTION_FINALLY;
+  }
+  return v1::SECTION_UNSPECIFIED;
+}
+
+// Protobuf's range is the years 1 to 9999; infinite times become its ends.
+void SetTime(absl::Time time, google::protobuf::Timestamp* to) {
+  static const absl::Time kMin = absl::FromUnixSeconds(-62135596800);
+  static const absl::Time kMax = absl::FromUnixSeconds(253402300799);
+  time = std::clamp(time, kMin, kMax);
+  const int64_t seconds = absl::ToUnixSeconds(time);
+  to->set_seconds(seconds);
+  to->set_nanos(
+      static_cast<int32_t>((time - absl::FromUnixSeconds(seconds)) / absl::Nanoseconds(1)));
+}
+
+// Copies facts into one message; `uris` adds what only the wire form has.
+class Writer {
+ public:
+  Writer(v1::ExecutionEvent* to, bool uris) : to_(*to), uris_(uris) {}
+
+  void Write(const run::Event& event) {
+    to_.set_seq(event.seq);
+    SetTime(event.time, to_.mutable_time());
+    SetText(event.actor, to_.mutable_actor());
+    std::visit([this](const auto& fact) { Put(fact); }, event.fact);
+  }
+
+ private:
+  template <typename Message>
+  static void PutPath(const std::string& path, Message* m) {
+    SetText(path, m->mutable_path());
+  }
+
+  std::string Uri(const std::string& sha256) const { return absl::StrCat("blob:sha256:", sha256); }
+
+  // `mutable_field` makes the field only where there is a value.
+  template <typename Message>
+  void Put(const run::Value& value, Message* m, v1::Value* (Message::*mutable_field)()) {
+    if (value.absent()) return;
+    v1::Value* to = (m->*mutable_field)();
+    if (!value.is_blob()) return to->set_json(value.json());
+    to->mutable_blob()->set_sha256(value.sha256());
+    to->mutable_blob()->set_bytes(value.bytes());
+    if (uris_) to->mutable_blob()->set_blob_uri(Uri(value.sha256()));
+  }
+
+  template <typename Message>
+  static void Put(const run::Error& error, Message* m) {
+    if (error == run::Error()) return;
+    v1::Failure* to = m->mutable_failure();
+    SetText(error.kind, to->mutable_kind());
+    SetText(error.message, to->mutable_message());
+    if (error.exit_code != -1) to->set_exit_code(error.exit_code);
+  }
+
+  void Put(const run::RunStarted& f) {
+    auto* m = to_.mutable_run_started();
+    m->set_run_ulid(f.run.bytes.data(), f.run.bytes.size());
+    SetText(f.tenant, m->mutable_tenant());
+    SetText(f.project, m->mutable_project());
+    SetText(f.flow_name, m->mutable_flow_name());
+    SetText(f.flow_digest, m->mutable_flow_digest());
+    Put(f.inputs, m, &v1::RunStarted::mutable_inputs);
+    for (const auto& [key, value] : f.labels) {
+      v1::Label* label = m->add_labels();
+      SetText(key, label->mutable_key());
+      SetText(value, label->mutable_value());
+    }
+    SetText(f.trace_id, m->mutable_trace_id());
+    SetText(f.workspace, m->mutable_workspace());
+    SetText(f.request_id, m->mutable_request_id());
+    SetText(f.request_hash, m->mutable_request_hash());
+  }
+
+  void Put(const run::ForeachStarted& f) {
+    auto* m = to_.mutable_foreach_started();
+    PutPath(f.path, m);
+    Put(f.items, m, &v1::ForeachStarted::mutable_items);
+    Put(f.keys, m, &v1::ForeachStarted::mutable_keys);
+    m->set_count(f.count);
+  }
+
+  void Put(const run::StepStarted& f) { PutPath(f.path, to_.mutable_step_started()); }
+
+  void Put(const run::AttemptStarted& f) {
+    auto* m = to_.mutable_attempt_started();
+    PutPath(f.path, m);
+    m->set_attempt(f.attempt);
+    Put(f.input, m, &v1::AttemptStarted::mutable_input);
+    SetText(f.idempotency_key, m->mutable_idempotency_key());
+  }
+
+  void Put(const run::AttemptFinished& f) {
+    auto* m = to_.mutable_attempt_finished();
+    PutPath(f.path, m);
+    m->set_attempt(f.attempt);
+    m->set_outcome(ToProto(f.outcome));
+    Put(f.output, m, &v1::AttemptFinished::mutable_output);
+    Put(f.error, m);
+    for (const run::ArtifactRef& artifact : f.artifacts) Put(artifact, m->add_artifacts());
+    m->set_step_status(ToProto(f.step_status));
+  }
+
+  void Put(const run::ArtifactRef& artifact, v1::Artifact* to) const {
+    SetText(artifact.name, to->mutable_name());
+    SetText(artifact.path, to->mutable_path());
+    SetText(artifact.sha256, to->mutable_sha256());
+    to->set_bytes(artifact.bytes);
+    SetText(artifact.report, to->mutable_report());
+    if (uris_) to->set_blob_uri(Uri(artifact.sha256));
+  }
+
+  void Put(const run::RetryScheduled& f) {
+    auto* m = to_.mutable_retry_scheduled();
+    PutPath(f.path, m);
+    m->set_attempt(f.attempt);
+    SetTime(f.at, m->mutable_at());
+  }
+
+  template <typename Message>
+  static void PutReason(const std::string& path, const std::string& reason, Message* m) {
+    PutPath(path, m);
+    SetText(reason, m->mutable_reason());
+  }
+  void Put(const run::StepSkipped& f) { PutReason(f.path, f.reason, to_.mutable_step_skipped()); }
+  void Put(const run::StepCancelled& f) {
+    PutReason(f.path, f.reason, to_.mutable_step_cancelled());
+  }
+  void Put(const run::StepParked& f) { PutReason(f.path, f.reason, to_.mutable_step_parked()); }
+
+  void Put(const run::StepFinished& f) {
+    auto* m = to_.mutable_step_finished();
+    PutPath(f.path, m);
+    m->set_status(ToProto(f.status));
+    Put(f.output, m, &v1::StepFinished::mutable_output);
+    Put(f.error, m);
+  }
+
+  void Put(const run::StopRequested& f) {
+    auto* m = to_.mutable_stop_requested();
+    PutPath(f.path, m);
+    m->set_reason(ToProto(f.reason));
+    SetText(f.message, m->mutable_message());
+    m->set_force(f.force);
+  }
+
+  void Put(const run::OutputsResolved& f) {
+    auto* m = to_.mutable_outputs_resolved();
+    Put(f.outputs, m, &v1::OutputsResolved::mutable_outputs);
+    Put(f.error, m);
+  }
+
+  void Put(const run::SectionStarted& f) {
+    to_.mutable_section_started()->set_section(ToProto(f.section));
+  }
+
+  void Put(const run::RunFinished& f) {
+    auto* m = to_.mutable_run_finished();
+    m->set_status(ToProto(f.status));
+    Put(f.error, m);
+  }
+
+  v1::ExecutionEvent& to_;
+  const bool uris_;
+};
+
+std::string Serialize(const google::protobuf::MessageLite& message) {
+  std::string bytes;
+  bytes.resize(message.ByteSizeLong());
+  google::protobuf::io::ArrayOutputStream array(bytes.data(), static_cast<int>(bytes.size()));
+  google::protobuf::io::CodedOutputStream out(&array);
+  out.SetSerializationDeterministic(true);
+  message.SerializeWithCachedSizes(&out);
+  return bytes;
+}
+
+// The attempt a fact is about, or 0.
+int32_t FactAttempt(const run::Fact& fact) {
+  if (auto* f = std::get_if<run::AttemptStarted>(&fact)) return f->attempt;
+  if (auto* f = std::get_if<run::AttemptFinished>(&fact)) return f->attempt;
+  if (auto* f = std::get_if<run::RetryScheduled>(&fact)) return f->attempt;
+  return 0;
+}
+
+}  // namespace
+
+std::string EncodeEvents(absl::Span<const run::Event> events) {
+  alignas(8) char block[4096];
+  google::protobuf::ArenaOptions options;
+  options.initial_block = block;
+  options.initial_block_size = sizeof(block);
+  google::protobuf::Arena arena(options);
+  auto* stored = google::protobuf::Arena::CreateMessage<v1::StoredEvents>(&arena);
+  for (const run::Event& event : events) Writer(stored->add_events(), false).Write(event);
+  return Serialize(*stored);
+}
+
+void ToWire(const run::Event& event, const WireContext& context, v1::ExecutionEvent* wire) {
+  Writer(wire, true).Write(event);
+  const std::string& path = run::FactPath(event.fact);
+  wire->set_run_id(context.run_id.data(), context.run_id.size());
+  wire->set_flow_id(context.flow_id.data(), context.flow_id.size());
+  wire->set_trace_id(context.trace_id.data(), context.trace_id.size());
+  wire->set_span_id(SpanId(context.run_id, path, FactAttempt(event.fact)));
+  SetText(std::string(StepId(path)), wire->mutable_step_id());
+  if (auto* f = std::get_if<run::AttemptStarted>(&event.fact)) {
+    SetText(f->idempotency_key, wire->mutable_idempotency_key());
+  }
+}
+
+std::string CanonicalBytes(const v1::ExecutionEvent& wire) { return Serialize(wire); }
+
+}  // namespace beamline::codec

@@ -1,0 +1,118 @@
+// Where the log of every run is kept, with the tables that are derived from it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "daemon/run/event.h"
+
+namespace beamline::ports {
+
+enum class RunStatus : uint8_t {
+  kPending,
+  kRunning,
+  kWaiting,
+  kPaused,
+  kSucceeded,
+  kFailed,
+  kCancelled
+};
+inline bool IsFinished(RunStatus s) { return s >= RunStatus::kSucceeded; }
+
+// One line of `runs list`. Derived from the run's events; rebuilt from them if need be.
+struct RunRow {
+  run::RunId id;
+  std::string tenant, project;
+  std::string flow_name, flow_digest;
+  RunStatus status = RunStatus::kRunning;
+  run::Labels labels;
+  std::string actor;
+  absl::Time started_at;
+  absl::Time finished_at = absl::InfinitePast();  // InfinitePast: not finished
+  uint64_t last_seq = 0;
+  std::string error;  // of a failed run, one line
+};
+
+struct FlowSource {
+  std::string digest, name, source;
+};
+
+// The events that one decision led to, and what else becomes true with them.
+struct RunEvents {
+  run::RunId id;
+  uint64_t expected_seq = 0;       // the run's last seq before these; 0 = a new run
+  std::vector<run::Event> events;  // seq expected_seq+1, …
+  // Changed columns of the row: a new run brings all of it, later ones status, finished_at, error.
+  // last_seq is kept by the store. Absent: only last_seq moves.
+  std::optional<RunRow> row;
+  // The flow that a new run pins; stored once per digest.
+  std::optional<FlowSource> flow;
+};
+
+struct RunQuery {
+  std::string tenant = "local";
+  std::vector<RunStatus> statuses;  // empty: all
+  std::string flow_name;            // empty: all
+  run::Labels labels;               // all of them must match
+  absl::Time since = absl::InfinitePast();
+  std::optional<run::RunId> before;  // older than this one; for paging
+  int limit = 50;
+};
+
+// Thread-safe, except that one thread at a time calls Append.
+class EventStore {
+ public:
+  virtual ~EventStore() = default;
+
+  // Appends every run's events in `batch`: all or none, on disk before return.
+  // Errors: Aborted, a run moved past its `expected_seq` (nothing written);
+  //         ResourceExhausted, the disk is full; DataLoss, an I/O error. After either of the last
+  //         two nothing more may be appended by this process: it ends and recovers from disk.
+  virtual absl::Status Append(absl::Span<const RunEvents> batch) = 0;
+
+  // The run's events after `after_seq`, oldest first, at most about `bytes_max` bytes of stored
+  // events but at least one decision's; empty at the end. NotFound: no such run.
+  // DataLoss: a gap or an unreadable event, with its place.
+  virtual absl::StatusOr<std::vector<run::Event>> Read(const run::RunId& id, uint64_t after_seq,
+                                                       size_t bytes_max) const = 0;
+
+  // Calls `each` for every unfinished run with all its events, in order of run id. One run's
+  // corruption is passed as an error in place of its events and does not stop the others.
+  virtual absl::Status ReadUnfinished(
+      const std::function<void(const RunRow&, absl::StatusOr<std::vector<run::Event>>)>& each)
+      const = 0;
+
+  virtual absl::StatusOr<RunRow> GetRun(const run::RunId& id) const = 0;  // NotFound
+  // Newest first.
+  virtual absl::StatusOr<std::vector<RunRow>> ListRuns(const RunQuery& query) const = 0;
+  // Runs of `tenant` whose 26-character id starts or ends with `part` (lower case, at least 4
+  // characters), newest first, at most 10.
+  virtual absl::StatusOr<std::vector<run::RunId>> FindRuns(const std::string& tenant,
+                                                           const std::string& part) const = 0;
+  // The run that a start request with this id led to (RunStarted.request_id), with its hash.
+  struct Request {
+    run::RunId id;
+    std::string hash;
+  };
+  virtual absl::StatusOr<std::optional<Request>> FindRequest(
+      const std::string& tenant, const std::string& request_id) const = 0;
+
+  virtual absl::StatusOr<FlowSource> GetFlow(const std::string& digest) const = 0;  // NotFound
+
+  // Deletes a finished run, its events and row. FailedPrecondition: not finished. NotFound.
+  // Called by the thread that appends.
+  virtual absl::Status DeleteRun(const run::RunId& id) = 0;
+
+  // Moves what is in the write-ahead log into the database file; called by the appending thread
+  // when it is idle and before a clean end.
+  virtual absl::Status Checkpoint() = 0;
+};
+
+}  // namespace beamline::ports

@@ -1,0 +1,44 @@
+// Whoever carries out attempts: processes now; HTTP, models and workers later.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "daemon/run/command.h"
+#include "daemon/run/id.h"
+
+namespace beamline::ports {
+
+// One attempt, complete: an executor asks nothing back.
+struct Attempt {
+  run::RunId run;
+  std::string flow_name;
+  std::string path;     // "enrich[17]/load"
+  std::string step_id;  // "load"
+  int32_t attempt = 1;
+  std::string input;  // JSON text of the resolved body (flowspec::Step::input) plus
+                      // "artifacts": {name: {"path": …, "report": …}} where the step has some
+  std::string idempotency_key;
+  std::string trace_id;
+  std::string workspace;                              // absolute; relative `dir` starts here
+  absl::Duration timeout = absl::InfiniteDuration();  // from the moment it really starts
+  std::vector<std::pair<std::string, std::string>> sensitive;  // name → value (raw JSON text)
+};
+
+// Thread-safe. Returns at once; results come through `done`.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  // Carries `attempt` out. `done` is called exactly once, on a thread of the executor; everything
+  // the attempt printed has been given to the OutputSink before.
+  virtual void Start(Attempt attempt, std::function<void(run::ReportAttempt)> done) = 0;
+  // Asks a started attempt to end: gently, and after the grace period by force; at once with
+  // `force`. Unknown attempts are ignored (they have ended).
+  virtual void Stop(const run::RunId& run, const std::string& path, int32_t attempt,
+                    run::StopReason reason, bool force) = 0;
+};
+
+}  // namespace beamline::ports

@@ -1,0 +1,108 @@
+// The SQL that makes the tables, and the step from each version to the next.
+#include "daemon/store/schema.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace beamline::store {
+namespace {
+
+// Marks the file as ours (PRAGMA application_id): "BmLn".
+constexpr int64_t kApplicationId = 0x426d4c6e;
+
+// kMigrations[n] leads from version n to n + 1. Never changed once released.
+//
+// The log is a rowid table because appending at its end is what SQLite does fastest; `run_no`
+// stands for the run's id to keep its unique index small. `seq` is that of the row's first event,
+// of `n`. `crc` is over run_no, seq, n and events, so that a row cannot pass for another one.
+//
+// runs.last_seq is written with the row's other columns only: a lower bound while the run goes on,
+// exact once it is finished. finished_at is null while it is not.
+constexpr const char* kMigrations[] = {
+    R"sql(
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+INSERT INTO meta VALUES ('schema_version', 0);
+
+CREATE TABLE flows (
+  digest TEXT PRIMARY KEY,
+  name   TEXT NOT NULL,
+  source TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE runs (
+  run_no       INTEGER PRIMARY KEY,
+  run_id       BLOB NOT NULL UNIQUE CHECK (length(run_id) = 16),
+  tenant       TEXT NOT NULL,
+  project      TEXT NOT NULL,
+  flow_name    TEXT NOT NULL,
+  flow_digest  TEXT NOT NULL,
+  status       TEXT NOT NULL,
+  labels       TEXT NOT NULL,     -- "&key=value&key=value&", % escapes
+  actor        TEXT NOT NULL,
+  started_at   INTEGER NOT NULL,  -- nanoseconds since 1970
+  finished_at  INTEGER,
+  error        TEXT NOT NULL,
+  request_id   TEXT,
+  request_hash TEXT,
+  last_seq     INTEGER NOT NULL
+);
+CREATE INDEX runs_of_tenant ON runs (tenant, run_id);
+CREATE INDEX runs_unfinished ON runs (run_id) WHERE finished_at IS NULL;
+CREATE UNIQUE INDEX runs_request ON runs (tenant, request_id) WHERE request_id IS NOT NULL;
+
+CREATE TABLE log (
+  pos    INTEGER PRIMARY KEY,
+  run_no INTEGER NOT NULL,
+  seq    INTEGER NOT NULL,
+  n      INTEGER NOT NULL,
+  crc    INTEGER NOT NULL,
+  events BLOB NOT NULL
+);
+CREATE UNIQUE INDEX log_of_run ON log (run_no, seq);
+)sql",
+};
+static_assert(std::size(kMigrations) == kSchemaVersion);
+
+// 0 for an empty database.
+absl::StatusOr<int64_t> Version(Connection& db) {
+  absl::StatusOr<int64_t> id = db.QueryInt("PRAGMA application_id");
+  if (!id.ok()) return id.status();
+  if (*id == kApplicationId) {
+    return db.QueryInt("SELECT value FROM meta WHERE name = 'schema_version'");
+  }
+  absl::StatusOr<int64_t> tables = db.QueryInt("SELECT count(*) FROM sqlite_schema");
+  if (!tables.ok()) return tables.status();
+  if (*id != 0 || *tables != 0) {
+    return absl::FailedPreconditionError(
+        "the database belongs to another program; choose another directory");
+  }
+  return 0;
+}
+
+absl::Status Upgrade(Connection& db, int64_t from) {
+  for (int64_t version = from; version < kSchemaVersion; ++version) {
+    if (absl::Status s = db.Execute(kMigrations[version]); !s.ok()) return s;
+  }
+  return db.Execute(
+      absl::StrCat("UPDATE meta SET value = ", kSchemaVersion,
+                   " WHERE name = 'schema_version'; PRAGMA application_id = ", kApplicationId));
+}
+
+}  // namespace
+
+absl::Status Migrate(Connection& db) {
+  absl::StatusOr<int64_t> version = Version(db);
+  if (!version.ok()) return version.status();
+  if (*version == kSchemaVersion) return absl::OkStatus();
+  if (*version > kSchemaVersion || *version < 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the store was written by a newer release (schema ", *version,
+                     ", this release knows up to ", kSchemaVersion, "); upgrade beamlined"));
+  }
+  if (absl::Status s = db.Execute("BEGIN IMMEDIATE"); !s.ok()) return s;
+  absl::Status status = Upgrade(db, *version);
+  if (status.ok()) status = db.Execute("COMMIT");
+  if (!status.ok() && db.in_transaction()) db.Execute("ROLLBACK").IgnoreError();
+  return status;
+}
+
+}  // namespace beamline::store

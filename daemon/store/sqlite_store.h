@@ -1,0 +1,94 @@
+// The event store in one SQLite database: write-ahead log, synchronous=FULL, one connection that
+// writes and checkpoints, others that read.
+//
+// One connection, because SQLite before 3.51.3 can damage a database whose WAL is reset while
+// another one writes or checkpoints; synchronous=FULL, because NORMAL may lose commits that were
+// acknowledged when the power fails.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "daemon/ports/event_store.h"
+#include "daemon/store/file.h"
+#include "daemon/store/log_table.h"
+#include "daemon/store/reader_pool.h"
+#include "daemon/store/run_table.h"
+#include "daemon/store/sqlite.h"
+
+namespace beamline::store {
+
+class SqliteStore : public ports::EventStore {
+ public:
+  struct Options {
+    std::string vfs;  // SQLite's name of a registered one; empty = the default
+  };
+
+  // Opens `directory`/runs.db; creates both (0700) where they are missing, and holds the
+  // directory's lock while the store lives.
+  // Errors: FailedPrecondition, another process has the store, a newer release wrote it, or it is
+  // not ours; PermissionDenied; ResourceExhausted, the disk is full; DataLoss, it is damaged.
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& directory,
+                                                           const Options& options);
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& directory) {
+    return Open(directory, Options());
+  }
+  ~SqliteStore() override;
+
+  // Beyond the port: InvalidArgument, the batch is malformed (nothing written). Aborted also for a
+  // start whose (tenant, request id) another run has.
+  absl::Status Append(absl::Span<const ports::RunEvents> batch) override;
+  absl::StatusOr<std::vector<run::Event>> Read(const run::RunId& id, uint64_t after_seq,
+                                               size_t bytes_max) const override;
+  absl::Status ReadUnfinished(
+      const std::function<void(const ports::RunRow&, absl::StatusOr<std::vector<run::Event>>)>&
+          each) const override;
+  absl::StatusOr<ports::RunRow> GetRun(const run::RunId& id) const override;
+  absl::StatusOr<std::vector<ports::RunRow>> ListRuns(const ports::RunQuery& query) const override;
+  absl::StatusOr<std::vector<run::RunId>> FindRuns(const std::string& tenant,
+                                                   const std::string& part) const override;
+  absl::StatusOr<std::optional<Request>> FindRequest(const std::string& tenant,
+                                                     const std::string& request_id) const override;
+  absl::StatusOr<ports::FlowSource> GetFlow(const std::string& digest) const override;
+  absl::Status DeleteRun(const run::RunId& id) override;
+  absl::Status Checkpoint() override;
+
+ private:
+  SqliteStore(Fd lock, Connection db, std::string path, const Options& options);
+  absl::Status Prepare();
+
+  // What the appending thread remembers of a run that goes on, to spare two queries per append.
+  struct Live {
+    int64_t run_no = 0;
+    uint64_t last_seq = 0;
+  };
+  absl::Status AppendRun(const ports::RunEvents& events);
+  absl::StatusOr<Live> FindLive(const run::RunId& id);
+  absl::StatusOr<Live> InsertRun(const ports::RunEvents& events, const ports::RunRow& row);
+  // Runs `write` in a transaction; after an error nothing of it remains.
+  absl::Status Transact(const std::function<absl::Status()>& write);
+  // Checkpoints once the log is long, so that it stays short and its file is used again.
+  absl::Status BoundLog();
+  absl::Status RunCheckpoint(int mode);
+  // Remembers an error after which nothing may be appended.
+  absl::Status Latch(absl::Status status);
+
+  // The appending thread's.
+  Fd lock_;
+  Connection db_;
+  Statement begin_, commit_;
+  LogWriter log_;
+  RunWriter runs_;
+  absl::flat_hash_map<run::RunId, Live> live_;
+  absl::flat_hash_set<std::string> flows_;  // digests known to be stored
+  int wal_frames_ = 0;                      // in the write-ahead log
+  int wal_frames_checkpoint_ = 0;           // when to checkpoint next
+  absl::Status broken_;
+
+  mutable ReaderPool readers_;  // last: closed before the connection that writes
+};
+
+}  // namespace beamline::store

@@ -1,0 +1,136 @@
+// Show() is written by hand, apart from the codec that it helps to test.
+#include "sample_events.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace beamline::codec {
+namespace {
+
+const std::string kDigest = std::string(32, 'a') + std::string(32, '7');
+
+std::string Text(const std::string& text) { return "'" + absl::CHexEscape(text) + "'"; }
+std::string Text(const run::Value& v) {
+  if (v.absent()) return "-";
+  if (v.is_blob()) return absl::StrCat("blob(", v.sha256(), ",", v.bytes(), ")");
+  return Text(v.json());
+}
+std::string Text(const run::Error& e) {
+  return absl::StrCat("error(", Text(e.kind), ",", Text(e.message), ",", e.exit_code, ")");
+}
+std::string Text(absl::Time time) { return absl::FormatTime(time, absl::UTCTimeZone()); }
+std::string Text(int32_t number) { return absl::StrCat(number); }
+std::string Text(run::Status s) { return run::StatusName(s); }
+std::string Text(run::Outcome o) { return run::OutcomeName(o); }
+std::string Text(run::StopReason r) { return run::StopReasonName(r); }
+std::string Text(flowspec::Section s) { return absl::StrCat("section", static_cast<int>(s)); }
+std::string Text(const run::ArtifactRef& a) {
+  return absl::StrCat("artifact(", Text(a.name), ",", Text(a.path), ",", a.sha256, ",", a.bytes,
+                      ",", a.report, ")");
+}
+
+template <typename... Fields>
+std::string Line(const Fields&... fields) {
+  return absl::StrJoin({Text(fields)...}, " ");
+}
+
+struct Shower {
+  std::string operator()(const run::RunStarted& f) const {
+    std::string line = Line(f.run.ToString(), f.tenant, f.project, f.flow_name, f.flow_digest,
+                            f.inputs, f.trace_id, f.workspace, f.request_id, f.request_hash);
+    for (const auto& [key, value] : f.labels) absl::StrAppend(&line, " ", key, "=", value);
+    return line;
+  }
+  std::string operator()(const run::ForeachStarted& f) const {
+    return Line(f.path, f.items, f.keys, f.count);
+  }
+  std::string operator()(const run::StepStarted& f) const { return Line(f.path); }
+  std::string operator()(const run::AttemptStarted& f) const {
+    return Line(f.path, f.attempt, f.input, f.idempotency_key);
+  }
+  std::string operator()(const run::AttemptFinished& f) const {
+    std::string line = Line(f.path, f.attempt, f.outcome, f.output, f.error, f.step_status);
+    for (const run::ArtifactRef& a : f.artifacts) absl::StrAppend(&line, " ", Text(a));
+    return line;
+  }
+  std::string operator()(const run::RetryScheduled& f) const {
+    return Line(f.path, f.attempt, f.at);
+  }
+  std::string operator()(const run::StepSkipped& f) const { return Line(f.path, f.reason); }
+  std::string operator()(const run::StepCancelled& f) const { return Line(f.path, f.reason); }
+  std::string operator()(const run::StepParked& f) const { return Line(f.path, f.reason); }
+  std::string operator()(const run::StepFinished& f) const {
+    return Line(f.path, f.status, f.output, f.error);
+  }
+  std::string operator()(const run::StopRequested& f) const {
+    return Line(f.path, f.reason, f.message, static_cast<int32_t>(f.force));
+  }
+  std::string operator()(const run::OutputsResolved& f) const { return Line(f.outputs, f.error); }
+  std::string operator()(const run::SectionStarted& f) const { return Line(f.section); }
+  std::string operator()(const run::RunFinished& f) const { return Line(f.status, f.error); }
+};
+
+run::RunStarted SampleStart() {
+  run::RunStarted f;
+  f.run = *run::RunId::Parse("01jd4q8zj0000000000000000f");
+  f.tenant = "local";
+  f.project = "default";
+  f.flow_name = "release";
+  f.flow_digest = kDigest;
+  f.inputs = run::Value::Json(R"({"version":"1.2.3","notes":"über"})");
+  f.labels = {{"team", "core"}, {"env", "prod"}};
+  f.trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+  f.workspace = "/home/ada/project";
+  f.request_id = "req-1";
+  f.request_hash = "9f86d081";
+  return f;
+}
+
+run::AttemptFinished SampleFinish() {
+  run::AttemptFinished f;
+  f.path = "enrich[17]/load";
+  f.attempt = 2;
+  f.outcome = run::Outcome::kFailed;
+  f.output = run::Value::Blob(kDigest, 70'000);
+  f.error = {"exit", "exit status 7", 7};
+  f.artifacts = {{"report", "build/junit.xml", kDigest, 1234, "junit"}};
+  f.step_status = run::Status::kRunning;
+  return f;
+}
+
+}  // namespace
+
+std::vector<run::Event> SampleEvents() {
+  const absl::Time at = absl::FromUnixNanos(1'732'400'000'123'456'789);
+  const run::Error error{"timeout", "no answer within 5s", -1};
+  const run::Value value = run::Value::Json(R"({"n":9007199254740993})");
+  const std::vector<run::Fact> facts = {
+      SampleStart(),
+      run::ForeachStarted{"enrich", run::Value::Json("[1,2]"), run::Value::Json(R"(["a","b"])"), 2},
+      run::StepStarted{"enrich[17]"},
+      run::AttemptStarted{"enrich[17]/load", 1, value, "01jd4q8zj0/enrich[17]/load"},
+      SampleFinish(),
+      run::RetryScheduled{"enrich[17]/load", 3, at + absl::Seconds(2)},
+      run::StepSkipped{"notify", "`if` is false"},
+      run::StepCancelled{"publish", "the run was cancelled"},
+      run::StepParked{"charge", "the outcome is unknown"},
+      run::StepFinished{"enrich", run::Status::kFailed, value, error},
+      run::StopRequested{"build", run::StopReason::kDeadline, "too slow", true},
+      run::OutputsResolved{value, error},
+      run::SectionStarted{flowspec::Section::kOnFailure},
+      run::RunFinished{run::Status::kCancelled, error},
+  };
+  std::vector<run::Event> events;
+  for (const run::Fact& fact : facts) {
+    events.push_back({events.size() + 1, at + absl::Milliseconds(events.size()), "uid:1000", fact});
+  }
+  return events;
+}
+
+std::string Show(const run::Event& e) {
+  return absl::StrCat(e.seq, " ", Text(e.time), " ", e.actor, " ", run::FactName(e.fact), " ",
+                      std::visit(Shower{}, e.fact));
+}
+
+}  // namespace beamline::codec
