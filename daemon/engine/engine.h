@@ -1,0 +1,248 @@
+// The loop: commands in, facts to disk, effects out. One thread owns the state of all runs.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "daemon/engine/aside.h"
+#include "daemon/engine/compiled_flow.h"
+#include "daemon/engine/hub.h"
+#include "daemon/engine/log_writer.h"
+#include "daemon/engine/resolver.h"
+#include "daemon/ports/blob_store.h"
+#include "daemon/ports/clock.h"
+#include "daemon/ports/evaluator.h"
+#include "daemon/ports/event_store.h"
+#include "daemon/ports/executor.h"
+#include "daemon/ports/mutex.h"
+#include "daemon/ports/vault.h"
+#include "daemon/run/command.h"
+#include "daemon/run/effect.h"
+#include "daemon/run/state.h"
+
+namespace beamline::engine {
+
+// The world, as the engine needs it. All of it outlives the engine, but for the executor and the
+// evaluator, which may end once Stop() has returned.
+struct World {
+  ports::EventStore& events;
+  ports::BlobStore& blobs;
+  ports::Evaluator& evaluator;
+  ports::Executor& executor;
+  ports::Vault& vault;
+  ports::Clock& clock;
+};
+
+struct EngineOptions {
+  int attempts_max = 8;  // attempts of step kind `run` at once, over all runs
+  // Called (once) on the engine's thread when nothing can be recorded any more: the process is to
+  // end and to recover from disk.
+  std::function<void(const absl::Status&)> fatal;
+  // Called on the engine's thread when a run is over and on disk.
+  std::function<void(const run::RunId&)> run_ended = [](const run::RunId&) {};
+};
+
+struct StartRequest {
+  std::shared_ptr<const CompiledFlow> flow;
+  std::string inputs_json;   // checked, with defaults (flowspec::CheckInputs)
+  ports::Secrets sensitive;  // values of sensitive inputs
+  run::Labels labels;
+  std::string actor, tenant = "local", project = "default";
+  std::string trace_id, workspace;
+  std::string request_id, request_hash;  // empty: not idempotent
+};
+
+struct Started {
+  run::RunId run;
+  bool existing = false;  // the request id had started it before
+};
+
+class Engine {
+ public:
+  Engine(World world, EngineOptions options);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Folds every unfinished run from the log. Before Start. Runs that cannot be read are left alone
+  // and told in problems().
+  absl::Status Recover();
+  void Start();
+
+  // `done` is called on the engine's thread once the run is on disk.
+  // AlreadyExists: the request id was used with another hash. Unavailable: draining.
+  void StartRun(StartRequest request, std::function<void(absl::StatusOr<Started>)> done);
+  // FailedPrecondition: finished. NotFound: no such run. Ok, too, if it is being cancelled already.
+  void CancelRun(const run::RunId& run, std::string actor, std::string reason, bool force,
+                 std::function<void(absl::Status)> done);
+  // As EventStore::DeleteRun.
+  void DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done);
+
+  // No new runs, no new attempts; returns when no attempt runs any more, or after `grace`.
+  void Drain(absl::Duration grace);
+  // Records what has been reported so far and ends the threads. Attempts that still run stay
+  // recorded as running: the next start finds their outcome unknown.
+  void Stop();
+
+  // Thread-safe.
+  Hub& hub() { return hub_; }
+  FlowCache& flows() { return flows_; }
+  struct Activity {
+    uint64_t runs = 0;      // unfinished; without one, nothing runs, waits or is scheduled
+    uint64_t attempts = 0;  // running
+    bool draining = false;
+  };
+  Activity activity() const;
+  std::vector<std::string> problems() const;
+
+  // One turn of the loop: takes what is in the mailbox, waiting at most `wait` for something; and
+  // one of the writer. For tests; Start() does both on threads of their own.
+  void Step(absl::Duration wait);
+  bool StepWriter() { return writer_.Step(absl::ZeroDuration()); }
+  void WaitForEvaluations() { aside_->Wait(); }
+
+ private:
+  struct LiveRun {
+    explicit LiveRun(run::RunState s) : state(std::move(s)) {}
+    run::RunState state;
+    std::shared_ptr<const CompiledFlow> flow;
+    uint64_t dispatched = 0;  // order of the last effect handed out
+    uint64_t durable_seq = 0;
+    ports::RunStatus row_status = ports::RunStatus::kPending;
+    absl::flat_hash_set<std::string> slots;                                // paths that hold one
+    absl::flat_hash_map<std::string, std::shared_ptr<const Items>> items;  // by path of the foreach
+    std::vector<std::pair<absl::Time, uint64_t>> timers;                   // keys in timers_
+  };
+  struct CommandMessage {
+    run::RunId run;
+    run::Command command;
+    std::function<void(absl::Status)> reply;  // may be empty
+    std::shared_ptr<const Items> items;       // of a ReportResolution of a foreach
+  };
+  struct StartMessage {
+    run::RunId run;
+    StartRequest request;
+    std::function<void(absl::StatusOr<Started>)> done;
+  };
+  struct AttemptMessage {  // from an executor, not yet reshaped
+    run::RunId run;
+    run::ReportAttempt report;
+  };
+  struct WrittenMessage {
+    absl::Status status;
+  };
+  struct DrainMessage {};
+  using Message =
+      std::variant<CommandMessage, StartMessage, AttemptMessage, WrittenMessage, DrainMessage>;
+
+  // What has been decided and is not on disk yet.
+  struct Mark {
+    run::RunId run;
+    uint64_t seq = 0;    // the run's last event in the batch
+    uint64_t order = 0;  // effects up to this one may go out once it is on disk
+    ports::RunStatus status = ports::RunStatus::kRunning;
+  };
+  struct Gathered {
+    std::shared_ptr<Batch> batch = std::make_shared<Batch>();
+    std::vector<Mark> marks;  // as *batch
+    absl::flat_hash_map<run::RunId, size_t> index;
+    std::vector<std::function<void()>> replies;
+  };
+  struct Starting {
+    run::RunId run;
+    std::string hash;
+  };
+  struct Timer {
+    run::RunId run;
+    uint64_t order = 0;
+  };
+  struct Waiting {  // for a slot
+    run::RunId run;
+    uint64_t order = 0;
+  };
+
+  void Post(Message message);
+  void Handle(CommandMessage message);
+  void Handle(StartMessage message);
+  void Handle(AttemptMessage message);
+  void Handle(WrittenMessage message);
+  void Handle(DrainMessage message);
+
+  void Record(LiveRun& live, std::vector<run::Event> events, std::optional<ports::FlowSource> flow);
+  void Submit();
+  void Settle(const Mark& mark);  // a run's part of a batch is on disk
+  void End(LiveRun& live);
+
+  void Dispatch(LiveRun& live, uint64_t up_to);
+  void Dispatch(LiveRun& live, const run::Effect& effect);
+  void Resolve(LiveRun& live, const run::Effect& effect, const run::ResolveStep& resolve);
+  void Run(LiveRun& live, const std::string& path, const run::RunAttempt& attempt);
+  void SetTimer(LiveRun& live, absl::Time at, uint64_t order);
+  void FireTimers();
+  absl::Duration UntilTimer(absl::Duration wait) const;
+
+  static bool NeedsSlot(const LiveRun& live, const run::Effect& effect);
+  void ReleaseSlots(LiveRun& live, const std::vector<run::Event>& events);
+  void ReleaseSlot(LiveRun& live, const std::string& path);
+  void FillSlots();
+
+  void RecoverRun(const ports::RunRow& row, absl::StatusOr<std::vector<run::Event>> events);
+  absl::StatusOr<std::shared_ptr<const CompiledFlow>> PinnedFlow(const std::string& digest);
+  LiveRun* Find(const run::RunId& run);
+  ItemsOf ItemsLoader(LiveRun& live);
+  void AddProblem(std::string problem);
+  void CountRuns();
+
+  World world_;
+  EngineOptions options_;
+  Hub hub_;
+  FlowCache flows_{256};
+  Resolver resolver_;
+  LogWriter writer_;
+
+  // Of the engine's thread.
+  absl::flat_hash_map<run::RunId, std::unique_ptr<LiveRun>> runs_;
+  absl::flat_hash_map<std::string, Starting> starting_;  // recent ones, by tenant/request id
+  std::deque<std::string> starting_order_;
+  std::deque<CommandMessage> local_;  // commands that the engine gave itself
+  Gathered gathering_;                // decided since
+  std::optional<Gathered> writing_;
+  absl::btree_map<std::pair<absl::Time, uint64_t>, Timer> timers_;
+  uint64_t last_timer_ = 0;
+  int slots_free_;
+  std::deque<Waiting> waiting_;
+  bool draining_ = false;
+  bool failed_ = false;
+  absl::flat_hash_map<std::string, std::shared_ptr<const CompiledFlow>>
+      pinned_;  // while recovering
+
+  mutable ports::Mutex mu_;
+  std::vector<Message> mailbox_ ABSL_GUARDED_BY(mu_);
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::vector<std::string> problems_ ABSL_GUARDED_BY(mu_);
+
+  std::atomic<uint64_t> runs_count_{0};
+  std::atomic<uint64_t> attempts_count_{0};
+  std::atomic<bool> draining_flag_{false};
+
+  std::unique_ptr<Aside> aside_;
+  std::thread thread_;
+};
+
+}  // namespace beamline::engine

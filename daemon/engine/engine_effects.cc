@@ -1,0 +1,190 @@
+// What the world owes a run goes out: evaluations, attempts, stops, timers.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/engine/engine.h"
+#include "daemon/run/pending.h"
+
+namespace beamline::engine {
+namespace {
+
+// The wall clock may be set forward while timers wait: look again at least this often.
+constexpr absl::Duration kTimerLookMax = absl::Seconds(1);
+
+}  // namespace
+
+void Engine::Dispatch(LiveRun& live, uint64_t up_to) {
+  if (draining_ || up_to <= live.dispatched) return;
+  const std::vector<run::Effect> effects = run::PendingSince(live.state, live.dispatched);
+  live.dispatched = up_to;
+  for (const run::Effect& effect : effects) {
+    if (effect.order > up_to) break;
+    Dispatch(live, effect);
+  }
+}
+
+void Engine::Dispatch(LiveRun& live, const run::Effect& effect) {
+  if (const auto* resolve = std::get_if<run::ResolveStep>(&effect.what)) {
+    if (resolve->not_before > world_.clock.Now()) {
+      SetTimer(live, resolve->not_before, effect.order);
+    } else if (NeedsSlot(live, effect)) {
+      waiting_.push_back({live.state.start.run, effect.order});
+      FillSlots();
+    } else {
+      Resolve(live, effect, *resolve);
+    }
+  } else if (const auto* attempt = std::get_if<run::RunAttempt>(&effect.what)) {
+    Run(live, effect.path, *attempt);
+  } else if (const auto* stop = std::get_if<run::StopAttempt>(&effect.what)) {
+    world_.executor.Stop(live.state.start.run, effect.path, stop->attempt, stop->reason,
+                         stop->force);
+  } else {
+    SetTimer(live, std::get<run::WakeAt>(effect.what).at, effect.order);
+  }
+}
+
+void Engine::Resolve(LiveRun& live, const run::Effect& effect, const run::ResolveStep& resolve) {
+  const run::RunId id = live.state.start.run;
+  const run::NodeIndex node = run::FindNode(live.state, effect.path);
+  if (resolve.attempt > 1) {  // the recorded input is used again
+    run::ReportResolution again{.path = effect.path, .attempt = resolve.attempt};
+    again.idempotency_key = live.state.node(node).idempotency_key;
+    local_.push_back({id, {"system", 0, std::move(again)}, {}, nullptr});
+    return;
+  }
+  ResolveJob job =
+      MakeResolveJob(live.flow, live.state, node, resolve, ItemsLoader(live), world_.clock.Now());
+  if (resolver_.Quick(job)) {
+    Resolver::Resolved resolved = resolver_.Resolve(std::move(job));
+    local_.push_back(
+        {id, {"system", 0, std::move(resolved.report)}, {}, std::move(resolved.items)});
+    return;
+  }
+  auto shared = std::make_shared<ResolveJob>(std::move(job));
+  aside_->Do([this, id, shared] {
+    Resolver::Resolved resolved = resolver_.Resolve(std::move(*shared));
+    Post(CommandMessage{
+        id, {"system", 0, std::move(resolved.report)}, {}, std::move(resolved.items)});
+  });
+}
+
+void Engine::Run(LiveRun& live, const std::string& path, const run::RunAttempt& effect) {
+  const run::RunState& state = live.state;
+  const run::NodeIndex node = run::FindNode(state, path);
+  const run::RunId id = state.start.run;
+  ports::Attempt attempt{.run = id,
+                         .flow_name = state.start.flow_name,
+                         .path = path,
+                         .step_id = state.step_of(node).id,
+                         .attempt = effect.attempt,
+                         .idempotency_key = state.node(node).idempotency_key,
+                         .trace_id = state.start.trace_id,
+                         .workspace = state.start.workspace,
+                         .timeout = state.step_of(node).timeout};
+  ++attempts_count_;
+  const auto fail = [&](const absl::Status& status) {
+    run::ReportAttempt report{.path = path, .attempt = effect.attempt};
+    report.outcome = run::Outcome::kFailed;
+    report.error = {"input", std::string(status.message())};
+    Post(AttemptMessage{id, std::move(report)});
+  };
+  absl::StatusOr<std::string> input = Load(state.node(node).input, world_.blobs);
+  if (!input.ok()) return fail(input.status());
+  attempt.input = *std::move(input);
+  const std::vector<flowspec::Input>& inputs = live.flow->flow().inputs;
+  if (std::any_of(inputs.begin(), inputs.end(), [](const auto& i) { return i.sensitive; })) {
+    absl::StatusOr<ports::Secrets> secrets = world_.vault.Get(id);
+    if (!secrets.ok()) return fail(secrets.status());
+    attempt.sensitive = *std::move(secrets);
+  }
+  world_.executor.Start(std::move(attempt), [this, id](run::ReportAttempt report) {
+    Post(AttemptMessage{id, std::move(report)});
+  });
+}
+
+ItemsOf Engine::ItemsLoader(LiveRun& live) {
+  return [this, &live](run::NodeIndex fan) -> std::shared_ptr<const Items> {
+    std::shared_ptr<const Items>& items = live.items[run::PathOf(live.state, fan)];
+    if (items == nullptr) {  // after a restart
+      const run::Fan& state = live.state.fans.at(fan);
+      auto loaded = LoadItems(state.items, state.keys, world_.blobs);
+      if (!loaded.ok()) {
+        AddProblem(absl::StrCat("run ", live.state.start.run.ToString(), ": items cannot be read: ",
+                                std::string(loaded.status().message())));
+        items = std::make_shared<Items>();
+      } else {
+        items = *std::move(loaded);
+      }
+    }
+    return items;
+  };
+}
+
+void Engine::SetTimer(LiveRun& live, absl::Time at, uint64_t order) {
+  const auto key = std::pair(at, ++last_timer_);
+  timers_.emplace(key, Timer{live.state.start.run, order});
+  live.timers.push_back(key);
+}
+
+absl::Duration Engine::UntilTimer(absl::Duration wait) const {
+  if (timers_.empty() || draining_) return wait;
+  const absl::Duration until = timers_.begin()->first.first - world_.clock.Now();
+  return std::min(wait, std::clamp(until, absl::ZeroDuration(), kTimerLookMax));
+}
+
+void Engine::FireTimers() {
+  if (timers_.empty() || draining_) return;
+  const absl::Time now = world_.clock.Now();
+  while (!timers_.empty() && timers_.begin()->first.first <= now) {
+    const Timer timer = timers_.begin()->second;
+    timers_.erase(timers_.begin());
+    LiveRun* live = Find(timer.run);
+    if (live == nullptr) continue;
+    const std::optional<run::Effect> effect = run::PendingAt(live->state, timer.order);
+    if (!effect) continue;
+    if (const auto* wake = std::get_if<run::WakeAt>(&effect->what)) {
+      local_.push_back(
+          {timer.run, {"system", 0, run::FireTimer{effect->path, wake->reason}}, {}, nullptr});
+    } else {
+      Dispatch(*live, *effect);
+    }
+  }
+}
+
+bool Engine::NeedsSlot(const LiveRun& live, const run::Effect& effect) {
+  const auto& resolve = std::get<run::ResolveStep>(effect.what);
+  if (resolve.attempt == 0) return false;
+  const run::NodeIndex node = run::FindNode(live.state, effect.path);
+  return live.state.step_of(node).kind == flowspec::StepKind::kRun;
+}
+
+// A slot is held from the evaluation of the body to the end of the attempt, so that an attempt is
+// recorded as started only when it can start.
+void Engine::FillSlots() {
+  while (slots_free_ > 0 && !waiting_.empty() && !draining_) {
+    const Waiting next = waiting_.front();
+    waiting_.pop_front();
+    LiveRun* live = Find(next.run);
+    if (live == nullptr) continue;
+    const std::optional<run::Effect> effect = run::PendingAt(live->state, next.order);
+    if (!effect) continue;
+    --slots_free_;
+    live->slots.insert(effect->path);
+    Resolve(*live, *effect, std::get<run::ResolveStep>(effect->what));
+  }
+}
+
+void Engine::ReleaseSlots(LiveRun& live, const std::vector<run::Event>& events) {
+  if (live.slots.empty()) return;
+  for (const run::Event& event : events) {
+    if (std::holds_alternative<run::AttemptStarted>(event.fact)) continue;
+    ReleaseSlot(live, run::FactPath(event.fact));
+  }
+}
+
+void Engine::ReleaseSlot(LiveRun& live, const std::string& path) {
+  slots_free_ += static_cast<int>(live.slots.erase(path));
+}
+
+}  // namespace beamline::engine

@@ -1,0 +1,64 @@
+// Crash recovery is the ordinary path: read the log, fold it, do what is pending.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/engine/engine.h"
+#include "daemon/run/evolve.h"
+#include "daemon/run/pending.h"
+
+namespace beamline::engine {
+
+absl::Status Engine::Recover() {
+  absl::Status status = world_.events.ReadUnfinished(
+      [this](const ports::RunRow& row, absl::StatusOr<std::vector<run::Event>> events) {
+        RecoverRun(row, std::move(events));
+      });
+  pinned_.clear();
+  CountRuns();
+  return status;
+}
+
+absl::StatusOr<std::shared_ptr<const CompiledFlow>> Engine::PinnedFlow(const std::string& digest) {
+  auto found = pinned_.find(digest);
+  if (found != pinned_.end()) return found->second;
+  absl::StatusOr<ports::FlowSource> source = world_.events.GetFlow(digest);
+  if (!source.ok()) return source.status();
+  FlowCache::Loaded loaded = flows_.Load(source->source);
+  if (loaded.flow == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("its flow is not valid any more: ", loaded.findings.front().message));
+  }
+  pinned_.emplace(digest, loaded.flow);
+  return loaded.flow;
+}
+
+void Engine::RecoverRun(const ports::RunRow& row, absl::StatusOr<std::vector<run::Event>> events) {
+  const auto flow = PinnedFlow(row.flow_digest);
+  const absl::Status status = !events.ok() ? events.status() : flow.status();
+  if (!status.ok()) {
+    // One broken run stops itself and nothing else.
+    return AddProblem(
+        absl::StrCat("run ", row.id.ToString(), " cannot go on: ", std::string(status.message())));
+  }
+  auto live = std::make_unique<LiveRun>(run::RunState((*flow)->plan));
+  live->flow = *flow;
+  live->row_status = row.status;
+  for (const run::Event& event : *events) {
+    live->state = run::Evolve(std::move(live->state), event);
+  }
+  live->durable_seq = live->state.seq;
+  live->dispatched = live->state.last_order;
+  LiveRun& recovered = *runs_.emplace(row.id, std::move(live)).first->second;
+  for (const run::Effect& effect : run::Pending(recovered.state)) {
+    if (const auto* attempt = std::get_if<run::RunAttempt>(&effect.what)) {
+      // It was under way when the daemon ended, however that came about.
+      run::ReportAttempt report{.path = effect.path, .attempt = attempt->attempt};
+      report.outcome = run::Outcome::kUnknown;
+      local_.push_back({row.id, {"system", 0, std::move(report)}, {}, nullptr});
+    } else if (!std::holds_alternative<run::StopAttempt>(effect.what)) {
+      Dispatch(recovered, effect);
+    }
+  }
+}
+
+}  // namespace beamline::engine

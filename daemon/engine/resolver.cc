@@ -1,0 +1,444 @@
+// Enter: `if`, the items of a foreach, the body of an attempt. Leave: the output of what had
+// children. Reshape: `output:` and `outputs:` of an attempt.
+#include "daemon/engine/resolver.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "daemon/engine/evaluation.h"
+#include "flowspec/json_array.h"
+#include "flowspec/json_text.h"
+#include "flowspec/value_schema.h"
+
+namespace beamline::engine {
+namespace {
+
+using flowspec::ExprIndex;
+using flowspec::Step;
+using flowspec::StepKind;
+using run::kRunNode;
+using run::NodeIndex;
+using run::RunState;
+using Phase = run::ReportResolution::Phase;
+
+constexpr size_t kItemsMax = 1'000'000;
+
+void Want(const flowspec::Template& value, std::vector<ExprIndex>* wanted) {
+  for (ExprIndex expr : value.Holes()) wanted->push_back(expr);
+}
+
+// The expressions of a body: what an attempt is given.
+void WantBody(const Step& step, std::vector<ExprIndex>* wanted) {
+  Want(step.input, wanted);
+  Want(step.idempotency_key, wanted);
+  for (const flowspec::Artifact& artifact : step.artifacts) Want(artifact.path, wanted);
+}
+
+std::vector<const flowspec::Expression*> Gather(const flowspec::Flow& flow,
+                                                const std::vector<ExprIndex>& wanted,
+                                                bool* context) {
+  std::vector<const flowspec::Expression*> expressions;
+  *context = false;
+  for (ExprIndex expr : wanted) {
+    const flowspec::Expression& e = flow.expressions[static_cast<size_t>(expr)];
+    expressions.push_back(&e);
+    for (const flowspec::Reference& reference : e.references) {
+      *context = *context || reference.root == "vars" || reference.root == "env";
+    }
+  }
+  if (!*context) return expressions;
+  for (const auto* values : {&flow.vars, &flow.env}) {
+    for (const auto& [name, value] : *values) {
+      for (ExprIndex expr : value.Holes()) {
+        expressions.push_back(&flow.expressions[static_cast<size_t>(expr)]);
+      }
+    }
+  }
+  return expressions;
+}
+
+// <run>/<step>[/<item>]: the place in the run, with the keys of the items on the way.
+std::string DefaultKey(const RunState& state, NodeIndex index, const ItemsOf& items_of) {
+  if (index == kRunNode) return state.start.run.ToString();
+  const run::Node& node = state.node(index);
+  const std::string above = DefaultKey(state, node.parent, items_of);
+  if (node.item < 0) return absl::StrCat(above, "/", state.plan->step(node.step).id);
+  const std::shared_ptr<const Items> items = items_of(node.parent);
+  const auto i = static_cast<size_t>(node.item);
+  return absl::StrCat(above, "/", i < items->keys.size() ? items->keys[i] : absl::StrCat(i));
+}
+
+// The array of a foreach (null for tolerated failures), the map of a parallel, or the last child's.
+LazyText RawOutput(const RunState& state, NodeIndex index) {
+  LazyText text;
+  const run::Node& node = state.node(index);
+  const Step& step = state.plan->step(node.step);
+  if (node.is_fan) {
+    const run::Fan& fan = state.fans.at(index);
+    for (int32_t i = 0; i < fan.count; ++i) {
+      text.Add(i == 0 ? "[" : ",");
+      text.Add(fan.done[static_cast<size_t>(i)].output);
+    }
+    text.Add(fan.count == 0 ? "[]" : "]");
+    return text;
+  }
+  if (step.kind == StepKind::kDo) {
+    text.Add(
+        state.node(node.first_child + static_cast<NodeIndex>(step.children.size()) - 1).output);
+    return text;
+  }
+  for (size_t i = 0; i < step.children.size(); ++i) {
+    const NodeIndex child = node.first_child + static_cast<NodeIndex>(i);
+    text.Add(absl::StrCat(i == 0 ? "{" : ",", flowspec::QuoteJson(state.step_of(child).id), ":"));
+    text.Add(state.node(child).output);
+  }
+  text.Add(step.children.empty() ? "{}" : "}");
+  return text;
+}
+
+void WantEnter(const Step& step, bool is_fan, bool decided, std::vector<ExprIndex>* wanted) {
+  if (step.condition >= 0 && !decided) wanted->push_back(step.condition);
+  if (is_fan) return Want(step.foreach->items, wanted);
+  WantBody(step, wanted);
+}
+
+run::Error Failed(std::string message) { return {"expression", std::move(message)}; }
+
+// One resolution being worked off.
+class Work {
+ public:
+  Work(ResolveJob job, ports::Evaluator& evaluator, ports::BlobStore& blobs)
+      : job_(std::move(job)),
+        blobs_(blobs),
+        evaluation_(*job_.flow, job_.tenant, job_.scope, evaluator, blobs) {}
+
+  Resolver::Resolved Run() {
+    run::Error error;
+    if (job_.context) error = evaluation_.SetContext();
+    if (error.ok()) error = job_.report.phase == Phase::kEnter ? Enter() : Leave();
+    job_.report.error = std::move(error);
+    return {std::move(job_.report), std::move(items_)};
+  }
+
+ private:
+  const Step& step() const { return job_.flow->plan->step(job_.step); }
+
+  run::Error Enter() {
+    if (step().condition >= 0 && !job_.decided) {
+      evaluation_.Evaluate(job_.wanted);
+      absl::StatusOr<std::string> condition = evaluation_.Result(step().condition);
+      if (!condition.ok()) return ExpressionError(condition.status());
+      if (*condition != "true" && *condition != "false") {
+        return Failed(
+            absl::StrCat("`if` must come to true or false; it came to ", condition->substr(0, 60)));
+      }
+      job_.report.condition = *condition == "true";
+      if (!job_.report.condition) return {};
+    }
+    evaluation_.Evaluate(job_.wanted);
+    if (job_.is_fan) return Fan();
+    if (step().children.empty()) return Body();
+    return {};
+  }
+
+  // In a body {"sensitive": …} and {"secret": …} stand for secrets; only the flow may write them,
+  // not a value that some step's output brings along.
+  run::Error CheckHoles() {
+    if (step().kind == StepKind::kSet || step().kind == StepKind::kFail) return {};
+    for (const flowspec::Piece& piece : step().input.pieces) {
+      if (piece.kind != flowspec::Piece::Kind::kValue) continue;
+      absl::StatusOr<std::string> value = evaluation_.Result(piece.expr);
+      if (!value.ok()) return ExpressionError(value.status());
+      const auto members = flowspec::ObjectMembers(*value);
+      const bool marker = members.size() == 1 &&
+                          (members[0].first == "\"sensitive\"" || members[0].first == "\"secret\"");
+      if (marker) return Failed("a value that an expression brings must not stand for a secret");
+    }
+    return {};
+  }
+
+  run::Error Body() {
+    if (run::Error error = CheckHoles(); !error.ok()) return error;
+    absl::StatusOr<std::string> input = evaluation_.Render(step().input);
+    if (!input.ok()) return ExpressionError(input.status());
+    if (!step().idempotency_key.empty()) {
+      absl::StatusOr<std::string> key = evaluation_.Render(step().idempotency_key);
+      if (!key.ok()) return ExpressionError(key.status());
+      job_.report.idempotency_key =
+          flowspec::JsonKind(*key) == '"' ? flowspec::UnquoteJson(*key) : *key;
+    }
+    if (step().kind == StepKind::kFail) return FailStep(*input);
+    if (run::Error error = AddArtifacts(&*input); !error.ok()) return error;
+    if (step().kind == StepKind::kSet) return SetStep(*std::move(input));
+    return Store(*std::move(input), &job_.report.input);
+  }
+
+  run::Error AddArtifacts(std::string* input) {
+    if (step().artifacts.empty()) return {};
+    std::string artifacts;
+    for (const flowspec::Artifact& artifact : step().artifacts) {
+      absl::StatusOr<std::string> path = evaluation_.Render(artifact.path);
+      if (!path.ok()) return ExpressionError(path.status());
+      absl::StrAppend(&artifacts, artifacts.empty() ? "" : ",", flowspec::QuoteJson(artifact.name),
+                      ":{\"path\":", *path, ",\"report\":", flowspec::QuoteJson(artifact.report),
+                      "}");
+    }
+    input->pop_back();  // the closing brace of the body
+    absl::StrAppend(input, input->size() > 1 ? "," : "", "\"artifacts\":{", artifacts, "}}");
+    return {};
+  }
+
+  run::Error SetStep(std::string value) {
+    if (!step().output.empty()) {
+      job_.scope.Set("output", value);
+      std::vector<ExprIndex> wanted;
+      Want(step().output, &wanted);
+      evaluation_.Evaluate(wanted);
+      absl::StatusOr<std::string> output = evaluation_.Render(step().output);
+      if (!output.ok()) return ExpressionError(output.status());
+      value = *std::move(output);
+    }
+    if (run::Error error = CheckOutput(value); !error.ok()) return error;
+    return Store(std::move(value), &job_.report.output);
+  }
+
+  run::Error CheckOutput(const std::string& value) {
+    if (step().outputs_schema.empty()) return {};
+    const std::vector<std::string> problems = flowspec::CheckValue(step().outputs_schema, value);
+    if (problems.empty()) return {};
+    return {"schema",
+            absl::StrCat("the output is not what `outputs` says: ", absl::StrJoin(problems, "; "))};
+  }
+
+  run::Error FailStep(const std::string& input) {
+    run::Error error{"fail", "the flow says so"};
+    std::string code;
+    for (const auto& [key, value] : flowspec::ObjectMembers(input)) {
+      std::string text =
+          flowspec::JsonKind(value) == '"' ? flowspec::UnquoteJson(value) : std::string(value);
+      if (key == "\"message\"")
+        error.message = std::move(text);
+      else if (key == "\"code\"")
+        code = std::move(text);
+    }
+    if (!code.empty()) error.message = absl::StrCat(code, ": ", error.message);
+    if (run::Error stored = Store(input, &job_.report.input); !stored.ok()) return stored;
+    return error;
+  }
+
+  run::Error Fan() {
+    absl::StatusOr<std::string> array = evaluation_.Render(step().foreach->items);
+    if (!array.ok()) return ExpressionError(array.status());
+    if (flowspec::JsonKind(*array) != '[') {
+      return Failed(
+          absl::StrCat("`foreach.items` must come to an array; it came to ", array->substr(0, 60)));
+    }
+    auto items = std::make_shared<Items>();
+    for (std::string_view item : flowspec::ArrayElements(*array)) items->items.emplace_back(item);
+    if (items->items.size() > kItemsMax) {
+      return {"limit", absl::StrCat("`foreach.items` has ", items->items.size(), " items; at most ",
+                                    kItemsMax)};
+    }
+    if (step().foreach->batch > 1) Batch(items.get(), &*array);
+    if (run::Error error = Keys(items.get()); !error.ok()) return error;
+    job_.report.count = static_cast<int32_t>(items->items.size());
+    if (run::Error error = Store(*std::move(array), &job_.report.items); !error.ok()) return error;
+    items_ = std::move(items);
+    return {};
+  }
+
+  void Batch(Items* items, std::string* array) {
+    const auto size = static_cast<size_t>(step().foreach->batch);
+    std::vector<std::string> batches;
+    for (size_t i = 0; i < items->items.size(); i += size) {
+      const size_t end = std::min(items->items.size(), i + size);
+      batches.push_back(
+          absl::StrCat("[",
+                       absl::StrJoin(items->items.begin() + static_cast<ptrdiff_t>(i),
+                                     items->items.begin() + static_cast<ptrdiff_t>(end), ","),
+                       "]"));
+    }
+    items->items = std::move(batches);
+    *array = absl::StrCat("[", absl::StrJoin(items->items, ","), "]");
+  }
+
+  // Keys name items in idempotency keys and for people: they must differ.
+  run::Error Keys(Items* items) {
+    if (step().foreach->key.empty()) return {};
+    absl::flat_hash_set<std::string> seen;
+    std::string array = "[";
+    std::vector<ExprIndex> wanted;
+    Want(step().foreach->key, &wanted);
+    for (size_t i = 0; i < items->items.size(); ++i) {
+      job_.scope.Set("item", items->items[i]);
+      job_.scope.Set(step().foreach->as, items->items[i]);
+      job_.scope.Set("index", absl::StrCat(i));
+      for (ExprIndex expr : wanted) evaluation_.Forget(expr);
+      evaluation_.Evaluate(wanted);
+      absl::StatusOr<std::string> json = evaluation_.Render(step().foreach->key);
+      if (!json.ok()) return ExpressionError(json.status());
+      const char kind = flowspec::JsonKind(*json);
+      std::string key = kind == '"' ? flowspec::UnquoteJson(*json) : *json;
+      if ((kind != '"' && kind != '0') || key.empty() || key.size() > 256) {
+        return Failed(absl::StrCat("`foreach.key` of item ", i,
+                                   " must be a text of at most 256 "
+                                   "bytes or a number; it is ",
+                                   key.substr(0, 60)));
+      }
+      if (!seen.insert(key).second) {
+        return Failed(absl::StrCat("two items have the key `", key, "`"));
+      }
+      absl::StrAppend(&array, i > 0 ? "," : "", flowspec::QuoteJson(key));
+      items->keys.push_back(std::move(key));
+    }
+    return Store(absl::StrCat(array, "]"), &job_.report.keys);
+  }
+
+  run::Error Leave() {
+    if (job_.step < 0) {
+      absl::StatusOr<std::string> outputs = evaluation_.RenderObject(job_.flow->flow().outputs);
+      if (!outputs.ok()) return ExpressionError(outputs.status());
+      return Store(*std::move(outputs), &job_.report.output);
+    }
+    absl::StatusOr<std::string> raw = job_.raw_output.Join(blobs_);
+    if (!raw.ok()) return {"output", std::string(raw.status().message())};
+    if (!job_.is_fan && !step().output.empty()) {
+      job_.scope.Set("output", *raw);
+      evaluation_.Evaluate(job_.wanted);
+      raw = evaluation_.Render(step().output);
+      if (!raw.ok()) return ExpressionError(raw.status());
+    }
+    if (!job_.is_fan) {
+      if (run::Error error = CheckOutput(*raw); !error.ok()) return error;
+    }
+    return Store(*std::move(raw), &job_.report.output);
+  }
+
+  run::Error Store(std::string json, run::Value* value) {
+    absl::StatusOr<run::Value> spilled = Spill(std::move(json), blobs_);
+    if (!spilled.ok()) return {"limit", std::string(spilled.status().message())};
+    *value = *std::move(spilled);
+    return {};
+  }
+
+  ResolveJob job_;
+  ports::BlobStore& blobs_;
+  Evaluation evaluation_;
+  std::shared_ptr<const Items> items_;
+};
+
+}  // namespace
+
+ResolveJob MakeResolveJob(std::shared_ptr<const CompiledFlow> flow, const RunState& state,
+                          NodeIndex index, const run::ResolveStep& effect, const ItemsOf& items_of,
+                          absl::Time now) {
+  std::vector<ExprIndex> wanted;
+  NodeIndex seen_from = index;
+  int32_t step = -1;
+  bool is_fan = false;
+  bool decided = false;
+  if (index == kRunNode) {
+    for (const auto& [name, value] : flow->flow().outputs) Want(value, &wanted);
+  } else {
+    const run::Node& node = state.node(index);
+    step = node.step;
+    is_fan = node.is_fan;
+    decided = node.item >= 0;
+    const Step& s = state.plan->step(step);
+    if (!node.leaving) {
+      WantEnter(s, is_fan, decided, &wanted);
+    } else if (!is_fan) {
+      Want(s.output, &wanted);
+      if (node.first_child >= 0) seen_from = node.first_child;
+    }
+  }
+  std::vector<ExprIndex> read = wanted;
+  if (step >= 0 && !state.node(index).leaving) {
+    // Evaluated later in the same job, so what they read is gathered, too.
+    const Step& s = state.plan->step(step);
+    if (is_fan) Want(s.foreach->key, &read);
+    if (!is_fan && s.kind == StepKind::kSet) Want(s.output, &read);
+  }
+  bool context = false;
+  const auto expressions = Gather(flow->flow(), read, &context);
+  ResolveJob job{std::move(flow),
+                 state.start.tenant,
+                 step,
+                 is_fan,
+                 decided,
+                 context,
+                 {},
+                 std::move(wanted),
+                 Scope(state, seen_from, expressions, items_of, now),
+                 {}};
+  job.report.path = run::PathOf(state, index);
+  job.report.phase = effect.phase;
+  job.report.attempt = effect.attempt;
+  if (step >= 0 && state.node(index).leaving) job.raw_output = RawOutput(state, index);
+  if (effect.attempt > 0) job.report.idempotency_key = DefaultKey(state, index, items_of);
+  return job;
+}
+
+bool NeedsReshape(const Step& step) { return !step.output.empty() || !step.outputs_schema.empty(); }
+
+ReshapeJob MakeReshapeJob(std::shared_ptr<const CompiledFlow> flow, const RunState& state,
+                          NodeIndex index, const ItemsOf& items_of, absl::Time now) {
+  std::vector<ExprIndex> wanted;
+  const int32_t step = state.node(index).step;
+  Want(state.plan->step(step).output, &wanted);
+  bool context = false;
+  const auto expressions = Gather(flow->flow(), wanted, &context);
+  return {std::move(flow), state.start.tenant, step,
+          context,         std::move(wanted),  Scope(state, index, expressions, items_of, now)};
+}
+
+bool Resolver::Quick(const ResolveJob& job) const {
+  const auto plain = [&](ExprIndex expr) {
+    return job.flow->flow().expressions[static_cast<size_t>(expr)].plain.has_value();
+  };
+  if (!job.scope.here() || !job.raw_output.here()) return false;
+  if (job.scope.bytes() + job.raw_output.bytes() > kInlineBytesMax / 2) return false;
+  if (job.context && !job.flow->fixed_context) return false;
+  if (job.is_fan && !job.flow->plan->step(job.step).foreach->key.empty()) return false;
+  if (job.step >= 0 && NeedsReshape(job.flow->plan->step(job.step))) return false;
+  return std::all_of(job.wanted.begin(), job.wanted.end(), plain);
+}
+
+Resolver::Resolved Resolver::Resolve(ResolveJob job) {
+  return Work(std::move(job), evaluator_, blobs_).Run();
+}
+
+void Resolver::Reshape(ReshapeJob job, run::ReportAttempt* report) {
+  const Step& step = job.flow->plan->step(job.step);
+  const auto fail = [report](run::Error error) {
+    report->outcome = run::Outcome::kFailed;
+    report->output = run::Value();
+    report->error = std::move(error);
+  };
+  absl::StatusOr<std::string> output = Load(report->output, blobs_);
+  if (!output.ok()) return fail({"output", std::string(output.status().message())});
+  if (!step.output.empty()) {
+    job.scope.Set("output", *output);
+    Evaluation evaluation(*job.flow, job.tenant, job.scope, evaluator_, blobs_);
+    if (job.context) {
+      if (run::Error error = evaluation.SetContext(); !error.ok()) return fail(std::move(error));
+    }
+    evaluation.Evaluate(job.wanted);
+    output = evaluation.Render(step.output);
+    if (!output.ok()) return fail(ExpressionError(output.status()));
+  }
+  if (!step.outputs_schema.empty()) {
+    const std::vector<std::string> problems = flowspec::CheckValue(step.outputs_schema, *output);
+    if (!problems.empty()) {
+      return fail({"schema", absl::StrCat("the output is not what `outputs` says: ",
+                                          absl::StrJoin(problems, "; "))});
+    }
+  }
+  absl::StatusOr<run::Value> value = Spill(*std::move(output), blobs_);
+  if (!value.ok()) return fail({"limit", std::string(value.status().message())});
+  report->output = *std::move(value);
+}
+
+}  // namespace beamline::engine
