@@ -1,0 +1,40 @@
+// What the daemon is told: flags, then the environment, then the configuration file, then defaults.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "daemon/log.h"
+
+namespace beamline::daemon {
+
+struct Config {
+  std::string data_dir;  // absolute
+  std::string socket;    // absolute
+  LogLevel log_level = LogLevel::kInfo;
+  bool ephemeral = false;                        // nothing outlives the process
+  absl::Duration idle_timeout = absl::Hours(3);  // zero: never
+  int max_parallel = 8;                          // attempts of `run` steps at once
+  absl::Duration grace = absl::Seconds(30);      // for running steps, when the daemon is to end
+
+  // What a flag asked for instead of a daemon.
+  enum class Ask { kServe, kHelp, kVersion } ask = Ask::kServe;
+};
+
+// The value of an environment variable; "" if it is not set.
+using Environment = std::function<std::string(const char* name)>;
+
+// `arguments` without the program's name. Reads the configuration file: that of --config or
+// $BEAMLINED_CONFIG, else $XDG_CONFIG_HOME/beamline/beamlined.yaml where there is one.
+// Errors: InvalidArgument, a flag is wrong; FailedPrecondition, something else is; each says where.
+absl::StatusOr<Config> LoadConfig(const std::vector<std::string>& arguments,
+                                  const Environment& environment);
+
+// What --help prints.
+std::string HelpText();
+
+}  // namespace beamline::daemon

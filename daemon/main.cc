@@ -1,0 +1,315 @@
+// beamlined: puts the rooms together, and takes them apart in order. The only file that names
+// concrete classes.
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "daemon/config.h"
+#include "daemon/data_dir.h"
+#include "daemon/engine/engine.h"
+#include "daemon/exec/evaluator_child.h"
+#include "daemon/exec/evaluator_pool.h"
+#include "daemon/exec/process_executor.h"
+#include "daemon/exec/supervisor.h"
+#include "daemon/exec/system_clock.h"
+#include "daemon/log.h"
+#include "daemon/notify.h"
+#include "daemon/rpc/server.h"
+#include "daemon/run_log.h"
+#include "daemon/store/blob_store.h"
+#include "daemon/store/memory_blob_store.h"
+#include "daemon/store/memory_store.h"
+#include "daemon/store/output_store.h"
+#include "daemon/store/sqlite_store.h"
+#include "daemon/store/vault.h"
+#include "daemon/termination.h"
+
+namespace beamline::daemon {
+namespace {
+
+// sysexits.h, as far as service managers look at it.
+constexpr int kExitUsage = 2, kExitIo = 74, kExitInUse = 75, kExitConfig = 78;
+
+// What the supervisor and the evaluators are connected by.
+constexpr int kChildSocket = 3;
+
+// How long calls may go on once all work has ended: they get their answers, streams their end.
+constexpr absl::Duration kCallGrace = absl::Milliseconds(200);
+constexpr absl::Duration kDrainPoll = absl::Milliseconds(20);
+
+int ExitCodeFor(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kAlreadyExists:
+      return kExitInUse;
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kDataLoss:
+      return kExitIo;
+    default:
+      return kExitConfig;
+  }
+}
+
+// A start that failed is told to people: one line, not JSON.
+int Fail(int exit_code, absl::string_view message) {
+  const std::string line = absl::StrCat("beamlined: ", message, "\n");
+  std::fputs(line.c_str(), stderr);
+  return exit_code;
+}
+
+int Fail(const absl::Status& status) { return Fail(ExitCodeFor(status), status.message()); }
+
+std::string Variable(const char* name) {
+  const char* value = getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// Where an ephemeral daemon keeps what must be files, removed with it.
+class TemporaryDirectory {
+ public:
+  absl::Status Make() {
+    std::string path = Variable("TMPDIR");
+    path = (path.empty() ? "/tmp" : path) + "/beamlined-XXXXXX";
+    if (mkdtemp(path.data()) == nullptr) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot create ", path));
+    }
+    path_ = path;
+    return absl::OkStatus();
+  }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+class Daemon {
+ public:
+  explicit Daemon(Config config) : config_(std::move(config)) {}
+
+  int Run() {
+    StartLog(config_.log_level);
+    const std::string notify_socket = Variable("NOTIFY_SOCKET");
+    unsetenv("NOTIFY_SOCKET");  // steps are not the service
+    if (absl::Status status = Open(); !status.ok()) return Fail(status);
+    if (absl::Status status = StartWork(); !status.ok()) return Fail(status);
+    Notify(notify_socket, "READY=1");
+    AwaitEnd();
+    Notify(notify_socket, "STOPPING=1");
+    End();
+    return 0;
+  }
+
+ private:
+  // Claims what only one daemon may have, then opens the stores. Clients may connect from here on;
+  // they are answered once the work has started.
+  absl::Status Open() {
+    if (config_.ephemeral) {
+      if (absl::Status made = temporary_.Make(); !made.ok()) return made;
+      config_.data_dir = temporary_.path();
+    }
+    absl::StatusOr<DataDirLock> lock = DataDirLock::Acquire(config_.data_dir);
+    if (!lock.ok()) return lock.status();
+    lock_.emplace(*std::move(lock));
+    absl::StatusOr<std::unique_ptr<rpc::Listener>> listener = rpc::Listener::Bind(config_.socket);
+    if (!listener.ok()) return listener.status();
+    listener_ = *std::move(listener);
+    auto outputs = store::FileOutputStore::Open(config_.data_dir + "/output");
+    if (!outputs.ok()) return outputs.status();
+    outputs_ = *std::move(outputs);
+    return config_.ephemeral ? OpenInMemory() : OpenOnDisk();
+  }
+
+  absl::Status OpenInMemory() {
+    store_ = std::make_unique<store::MemoryStore>();
+    blobs_ = std::make_unique<store::MemoryBlobStore>();
+    vault_ = std::make_unique<store::MemoryVault>();
+    return absl::OkStatus();
+  }
+
+  absl::Status OpenOnDisk() {
+    auto store = store::SqliteStore::Open(config_.data_dir);
+    if (!store.ok()) return store.status();
+    auto blobs = store::FileBlobStore::Open(config_.data_dir + "/blobs");
+    if (!blobs.ok()) return blobs.status();
+    auto vault = store::FileVault::Open(config_.data_dir + "/vault");
+    if (!vault.ok()) return vault.status();
+    store_ = *std::move(store);
+    blobs_ = *std::move(blobs);
+    // A crash between a run's end and this forgetting leaves what nobody will ask for again.
+    for (const run::RunId& run : (*vault)->Runs()) {
+      const auto row = store_->GetRun(run);
+      if (absl::IsNotFound(row.status()) || (row.ok() && ports::IsFinished(row->status))) {
+        (*vault)->Forget(run);
+      }
+    }
+    vault_ = *std::move(vault);
+    return absl::OkStatus();
+  }
+
+  absl::Status StartWork() {
+    const std::string work_dir = config_.data_dir + "/scratch";
+    logged_ = std::make_unique<LoggedStore>(*store_);
+    evaluator_ = std::make_unique<exec::EvaluatorPool>(
+        exec::EvaluatorPool::Options{.command = {"/proc/self/exe", "--evaluator"}});
+    executor_ = std::make_unique<exec::ProcessExecutor>(
+        exec::ProcessExecutor::Options{.work_dir = work_dir}, *outputs_, *blobs_);
+    engine::EngineOptions options;
+    options.attempts_max = config_.max_parallel;
+    options.fatal = [this](const absl::Status& status) { EndAtOnce(status); };
+    options.run_ended = [this, work_dir](const run::RunId& run) {
+      // Runs without processes have no scratch directory, and the executor need not hear of them.
+      if (access((work_dir + "/" + run.ToString()).c_str(), F_OK) == 0) executor_->ForgetRun(run);
+    };
+    engine_ = std::make_unique<engine::Engine>(
+        engine::World{*logged_, *blobs_, *evaluator_, *executor_, *vault_, clock_},
+        std::move(options));
+    const absl::Time before = absl::Now();
+    if (absl::Status recovered = engine_->Recover(); !recovered.ok()) return recovered;
+    Log(LogLevel::kInfo, "started",
+        {{"version", BEAMLINE_VERSION},
+         {"pid", getpid()},
+         {"data_dir", config_.data_dir},
+         {"socket", config_.socket},
+         {"recovered_runs", static_cast<int64_t>(engine_->activity().runs)},
+         {"recovery_ms", absl::ToInt64Milliseconds(absl::Now() - before)}});
+    for (const std::string& problem : engine_->problems()) {
+      Log(LogLevel::kError, "problem", {{"problem", problem}});
+    }
+    engine_->Start();
+    rpc::About about{.data_dir = config_.data_dir,
+                     .socket = config_.socket,
+                     .durability = config_.ephemeral ? "memory" : "sqlite, WAL, synchronous=FULL",
+                     .started_at = before,
+                     .shut_down = [this](absl::Duration grace) { termination_.Ask(grace); }};
+    server_ = std::make_unique<rpc::Server>(
+        rpc::Served{*engine_, *logged_, *blobs_, *outputs_, clock_}, std::move(about), *listener_,
+        [](const std::string& warning) {
+          Log(LogLevel::kWarn, "connection refused", {{"reason", warning}});
+        });
+    return absl::OkStatus();
+  }
+
+  // Until somebody asks, or nobody needs the daemon any more.
+  void AwaitEnd() {
+    const bool forever = config_.idle_timeout == absl::ZeroDuration();
+    const absl::Duration look =
+        forever ? absl::InfiniteDuration()
+                : std::clamp(config_.idle_timeout / 10, absl::Milliseconds(50), absl::Minutes(1));
+    absl::Duration idle = absl::ZeroDuration();
+    uint64_t connections_before = 0;
+    while (termination_.Wait(look) == 0) {
+      const rpc::Server::Connections connections = server_->connections();
+      const bool used = engine_->activity().runs > 0 || connections.open > 0 ||
+                        connections.total != connections_before;
+      connections_before = connections.total;
+      idle = used ? absl::ZeroDuration() : idle + look;
+      if (idle < config_.idle_timeout) continue;
+      Log(LogLevel::kInfo, "ending: idle");
+      return;
+    }
+    Log(LogLevel::kInfo, "ending: asked to");
+  }
+
+  // Each part ends before what it uses. The socket goes last: once nobody listens, a next daemon
+  // finds everything free.
+  void End() {
+    server_->SetServing(false);
+    engine_->Drain(absl::ZeroDuration());
+    const absl::Time until = absl::Now() + termination_.grace().value_or(config_.grace);
+    const int asked = termination_.Wait(absl::ZeroDuration());
+    while (engine_->activity().attempts > 0 && absl::Now() < until &&
+           termination_.Wait(kDrainPoll) == asked) {
+    }
+    const auto left = static_cast<int64_t>(engine_->activity().attempts);
+    server_->Stop(kCallGrace);
+    engine_->Stop();
+    executor_.reset();
+    evaluator_.reset();
+    if (absl::Status status = store_->Checkpoint(); !status.ok()) {
+      Log(LogLevel::kWarn, "checkpoint failed; the next start reads the log instead",
+          {{"reason", std::string(status.message())}});
+    }
+    Log(LogLevel::kInfo, "ended", {{"attempts_cut_off", left}});
+    server_.reset();
+    engine_.reset();
+    logged_.reset();
+    store_.reset();
+    outputs_.reset();
+    lock_->Release();
+    listener_->Close();
+  }
+
+  // Nothing can be recorded any more, so nothing may be done any more.
+  [[noreturn]] void EndAtOnce(const absl::Status& status) {
+    const bool full = absl::IsResourceExhausted(status);
+    Log(LogLevel::kError,
+        absl::StrCat("cannot record any more: ", status.message(), ". ",
+                     full ? "Make room on" : "Look at the disk below", " the data directory ",
+                     config_.data_dir,
+                     ", then start beamlined again: it goes on from what is recorded"),
+        {{"data_dir", config_.data_dir}});
+    _exit(kExitIo);
+  }
+
+  Config config_;
+  Termination termination_;
+  TemporaryDirectory temporary_;
+  std::optional<DataDirLock> lock_;
+  std::unique_ptr<rpc::Listener> listener_;
+  std::unique_ptr<ports::EventStore> store_;
+  std::unique_ptr<ports::BlobStore> blobs_;
+  std::unique_ptr<ports::OutputStore> outputs_;
+  std::unique_ptr<ports::Vault> vault_;
+  exec::SystemClock clock_;
+  std::unique_ptr<LoggedStore> logged_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<exec::EvaluatorPool> evaluator_;
+  std::unique_ptr<exec::ProcessExecutor> executor_;
+  std::unique_ptr<rpc::Server> server_;
+};
+
+int Main(const std::vector<std::string>& arguments) {
+  const absl::StatusOr<Config> config = LoadConfig(arguments, Variable);
+  if (!config.ok()) {
+    return Fail(absl::IsInvalidArgument(config.status()) ? kExitUsage : kExitConfig,
+                config.status().message());
+  }
+  switch (config->ask) {
+    case Config::Ask::kHelp:
+      std::fputs(HelpText().c_str(), stdout);
+      return 0;
+    case Config::Ask::kVersion:
+      std::puts("beamlined " BEAMLINE_VERSION);
+      return 0;
+    case Config::Ask::kServe:
+      break;
+  }
+  return Daemon(*config).Run();
+}
+
+}  // namespace
+}  // namespace beamline::daemon
+
+int main(int argc, char** argv) {
+  // Copies of this program that serve the daemon; nothing else may happen in them.
+  if (argc == 2 && std::string_view(argv[1]) == "--supervise") {
+    return beamline::exec::SupervisorMain(beamline::daemon::kChildSocket);
+  }
+  if (argc == 2 && std::string_view(argv[1]) == "--evaluator") {
+    return beamline::exec::EvaluatorMain(beamline::daemon::kChildSocket);
+  }
+  return beamline::daemon::Main({argv + 1, argv + argc});
+}

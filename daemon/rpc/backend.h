@@ -1,0 +1,53 @@
+// What the services work with, and what every call knows of its caller.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "daemon/engine/aside.h"
+#include "daemon/engine/engine.h"
+#include "daemon/ports/blob_store.h"
+#include "daemon/ports/clock.h"
+#include "daemon/ports/event_store.h"
+#include "daemon/ports/output_store.h"
+
+namespace beamline::rpc {
+
+class Timers;
+
+// All of it outlives every call.
+struct Backend {
+  engine::Engine& engine;
+  ports::EventStore& events;
+  ports::BlobStore& blobs;
+  ports::OutputStore& outputs;
+  ports::Clock& clock;
+  // Threads beside those of the transport: one for what may take long, one for answers, so that
+  // neither the transport nor the engine is held up.
+  engine::Aside& reads;
+  engine::Aside& answers;
+  Timers& timers;
+};
+
+struct Caller {
+  std::string actor;        // "uid:1000"
+  std::string traceparent;  // of the call's metadata; may be empty
+};
+
+// Ends a call, exactly once, on any thread. The call's request and response may be gone when it
+// returns.
+using Done = std::function<void(absl::Status)>;
+
+// A call that may take until something happens.
+class Call {
+ public:
+  virtual ~Call() = default;
+  // The client is gone: `done` follows soon, if it was not called yet.
+  virtual void Cancel() = 0;
+};
+
+// Until identity comes, everybody who may connect is the owner of everything.
+inline constexpr char kTenant[] = "local";
+
+}  // namespace beamline::rpc

@@ -1,0 +1,182 @@
+// gRPC on connections that we accept ourselves, since it does not tell who is on the other end of
+// a unix socket.
+#include "daemon/rpc/server.h"
+
+#include <grpc/support/log.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/server_posix.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "beamline/v1/admin.grpc.pb.h"
+#include "beamline/v1/orchestrator.grpc.pb.h"
+#include "daemon/ports/mutex.h"
+#include "daemon/rpc/peers.h"
+#include "daemon/rpc/services.h"
+#include "daemon/rpc/timers.h"
+#include "grpc/health/v1/health.pb.h"
+
+namespace beamline::rpc {
+namespace {
+
+// A request's fields are checked against their own limits; gRPC refuses beyond this before it has
+// the whole message in memory.
+constexpr int kReceiveBytesMax = 6 << 20;
+constexpr int kConcurrentCallsMax = 10'000;  // of one connection
+constexpr int kSyncPollInterval_ms = 60'000;
+constexpr size_t kReadThreads = 2;
+
+// gRPC's callback threads sleep for 100 ms, deaf to everything, after every second in which they
+// had nothing to do: the first call to an idle daemon would take up to 100 ms. A thread that did
+// something within the last second does not, so something is done more often than that.
+constexpr absl::Duration kHeartbeat = absl::Milliseconds(900);
+
+// The numbers that connections get: above what the daemon itself opens.
+std::pair<int, int> DescriptorRange() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const int end = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 65'536));
+  return {end / 4, end - end / 4};
+}
+
+}  // namespace
+
+class Server::Impl {
+ public:
+  Impl(Served served, About about, Listener& listener, std::function<void(std::string)> warn)
+      : about_(std::move(about)),
+        listener_(listener),
+        warn_(std::move(warn)),
+        reads_(kReadThreads),
+        answers_(1),
+        backend_{served.engine, served.events, served.blobs, served.outputs,
+                 served.clock,  reads_,        answers_,     timers_},
+        peers_(DescriptorRange().first, DescriptorRange().second),
+        orchestrator_(MakeOrchestratorService(backend_, peers_)),
+        admin_(MakeAdminService(backend_, peers_, about_)) {
+    // Not JSON, and about nothing that the caller does not hear as well.
+    gpr_set_log_function([](gpr_log_func_args*) {});
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // gRPC answers health checks without descriptors; linked in, ours let reflection describe them.
+    grpc::health::v1::HealthCheckRequest::descriptor();
+    grpc::ServerBuilder builder;
+    builder.RegisterService(orchestrator_.get());
+    builder.RegisterService(admin_.get());
+    builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kConcurrentCallsMax);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // the other end is on this machine
+    // Only reflection is served by threads that block.
+    builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::CQ_TIMEOUT_MSEC, kSyncPollInterval_ms);
+    server_ = builder.BuildAndStart();
+    SetServing(true);
+    pulse_ = v1::OrchestratorService::NewStub(server_->InProcessChannel(grpc::ChannelArguments()));
+    thread_ = std::thread([this] { Loop(); });
+  }
+
+  ~Impl() { Stop(absl::ZeroDuration()); }
+
+  void SetServing(bool serving) {
+    grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
+    health->SetServingStatus(serving);
+    // A named service is NOT_FOUND until it is spoken of.
+    health->SetServingStatus(v1::OrchestratorService::service_full_name(), serving);
+    health->SetServingStatus(v1::AdminService::service_full_name(), serving);
+  }
+
+  void Stop(absl::Duration grace) {
+    if (!thread_.joinable()) return;
+    stopping_ = true;
+    listener_.Interrupt();
+    thread_.join();
+    server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+    server_->Wait();
+    ports::MutexLock lock(&beat_mu_);
+    const auto rests = [this]() ABSL_SHARED_LOCKS_REQUIRED(beat_mu_) { return !beating_; };
+    beat_mu_.Await(rests);
+  }
+
+  Connections connections() { return {peers_.Connected(), accepted_}; }
+
+ private:
+  void Loop() {
+    absl::Time next_beat = absl::Now();
+    while (!stopping_) {
+      const absl::Duration wait = next_beat - absl::Now();
+      if (wait <= absl::ZeroDuration() || wait > kHeartbeat) {  // longer: the clock was set back
+        Beat();
+        next_beat = absl::Now() + kHeartbeat;
+        continue;
+      }
+      absl::StatusOr<std::optional<int>> connection = listener_.Accept(wait);
+      if (!connection.ok()) {
+        warn_(std::string(connection.status().message()));
+        absl::SleepFor(absl::Milliseconds(100));  // until descriptors are free again
+      } else if (connection->has_value()) {
+        Serve(**connection);
+      }
+    }
+  }
+
+  void Serve(int connection) {
+    absl::StatusOr<int> admitted = peers_.Admit(connection);
+    if (!admitted.ok()) return warn_(std::string(admitted.status().message()));
+    ++accepted_;
+    grpc::AddInsecureChannelFromFd(server_.get(), *admitted);
+  }
+
+  void Beat() {
+    {
+      ports::MutexLock lock(&beat_mu_);
+      if (std::exchange(beating_, true)) return;
+    }
+    beat_context_.emplace();
+    pulse_->async()->Ping(&*beat_context_, &ping_, &pong_, [this](const grpc::Status&) {
+      ports::MutexLock lock(&beat_mu_);
+      beating_ = false;
+    });
+  }
+
+  const About about_;
+  Listener& listener_;
+  const std::function<void(std::string)> warn_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<uint64_t> accepted_{0};
+
+  Timers timers_;
+  engine::Aside reads_, answers_;
+  const Backend backend_;
+  Peers peers_;
+  const std::unique_ptr<grpc::Service> orchestrator_, admin_;
+  std::unique_ptr<grpc::Server> server_;
+
+  std::unique_ptr<v1::OrchestratorService::Stub> pulse_;
+  ports::Mutex beat_mu_;
+  bool beating_ ABSL_GUARDED_BY(beat_mu_) = false;
+  std::optional<grpc::ClientContext> beat_context_;
+  v1::PingRequest ping_;
+  v1::PingResponse pong_;
+
+  std::thread thread_;
+};
+
+Server::Server(Served served, About about, Listener& listener,
+               std::function<void(std::string)> warn)
+    : impl_(std::make_unique<Impl>(served, std::move(about), listener, std::move(warn))) {}
+Server::~Server() = default;
+void Server::SetServing(bool serving) { impl_->SetServing(serving); }
+void Server::Stop(absl::Duration grace) { impl_->Stop(grace); }
+Server::Connections Server::connections() { return impl_->connections(); }
+
+}  // namespace beamline::rpc

@@ -1,0 +1,283 @@
+// Callback API: a call holds no thread while it waits.
+#include "daemon/rpc/services.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "beamline/v1/admin.grpc.pb.h"
+#include "beamline/v1/orchestrator.grpc.pb.h"
+#include "daemon/ports/mutex.h"
+#include "daemon/rpc/blob_feed.h"
+#include "daemon/rpc/event_feed.h"
+#include "daemon/rpc/orchestrator.h"
+#include "daemon/rpc/output_feed.h"
+#include "daemon/rpc/refusal.h"
+#include "daemon/rpc/start_run.h"
+#include "daemon/rpc/wait_run.h"
+
+namespace beamline::rpc {
+namespace {
+
+using Context = grpc::CallbackServerContext;
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  const absl::Status refusal = Explain(status);
+  return grpc::Status(static_cast<grpc::StatusCode>(refusal.code()), std::string(refusal.message()),
+                      DetailsOf(refusal));
+}
+
+absl::StatusOr<Caller> Identify(const Peers& peers, const Context& context) {
+  const std::optional<uid_t> uid = peers.Find(context.peer());
+  if (!uid) return Refusal(Reason::kPeerUnknown, "this connection's user is not known; reconnect");
+  Caller caller{.actor = absl::StrCat("uid:", *uid)};
+  const auto traceparent = context.client_metadata().find("traceparent");
+  if (traceparent != context.client_metadata().end()) {
+    caller.traceparent.assign(traceparent->second.data(), traceparent->second.size());
+  }
+  return caller;
+}
+
+// Answers a call by `work(caller, done)`, which calls `done` sooner or later whatever happens.
+template <class Work>
+grpc::ServerUnaryReactor* Answer(const Peers& peers, Context* context, const Work& work) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  absl::StatusOr<Caller> caller = Identify(peers, *context);
+  if (caller.ok()) {
+    work(*caller, [reactor](absl::Status status) { reactor->Finish(ToGrpc(status)); });
+  } else {
+    reactor->Finish(ToGrpc(caller.status()));
+  }
+  return reactor;
+}
+
+// A unary call that waits, and is let go when the client is.
+class WaitReactor : public grpc::ServerUnaryReactor {
+ public:
+  WaitReactor(const Backend& backend, const v1::WaitRunRequest& request,
+              v1::WaitRunResponse* response)
+      : call_(WaitRun(backend, request, response,
+                      [this](absl::Status status) { Finish(ToGrpc(status)); })) {}
+
+ private:
+  void OnCancel() override { call_->Cancel(); }
+  void OnDone() override { delete this; }
+
+  const std::shared_ptr<Call> call_;
+};
+
+// Sends what a feed gives: one message in flight, the next one pulled when that is gone. Pulling is
+// done by the threads for reading; whoever sets `busy_` is the one who goes on.
+template <class Response>
+class StreamReactor : public grpc::ServerWriteReactor<Response> {
+ public:
+  // `make(wake)` makes the feed.
+  template <class Make>
+  StreamReactor(engine::Aside& reads, const Make& make)
+      : reads_(reads), feed_(make([this] { OnWake(); })) {
+    OnWake();
+  }
+
+ private:
+  void OnWake() {
+    {
+      ports::MutexLock lock(&mu_);
+      if (std::exchange(busy_, true)) {
+        again_ = true;
+        return;
+      }
+    }
+    reads_.Do([this] { Pump(); });
+  }
+
+  // REQUIRES: busy_ is ours. This may be gone once Finish was called.
+  void Pump() {
+    while (true) {
+      if (Cancelled()) return this->Finish(grpc::Status::CANCELLED);
+      response_.Clear();
+      const absl::StatusOr<Pulled> pulled = feed_->Pull(&response_);
+      if (!pulled.ok()) return this->Finish(ToGrpc(pulled.status()));
+      if (*pulled == Pulled::kEnd) return this->Finish(grpc::Status::OK);
+      if (*pulled == Pulled::kMessage) return this->StartWrite(&response_);
+      Response().Swap(&response_);  // nothing of the last message is kept while waiting
+      ports::MutexLock lock(&mu_);
+      if (!std::exchange(again_, false) && !cancelled_) {
+        busy_ = false;
+        return;
+      }
+    }
+  }
+
+  bool Cancelled() {
+    ports::MutexLock lock(&mu_);
+    return cancelled_;
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (!ok) return this->Finish(grpc::Status::CANCELLED);
+    reads_.Do([this] { Pump(); });
+  }
+
+  void OnCancel() override {
+    {
+      ports::MutexLock lock(&mu_);
+      cancelled_ = true;
+    }
+    OnWake();
+  }
+
+  void OnDone() override { delete this; }
+
+  engine::Aside& reads_;
+  ports::Mutex mu_;
+  bool busy_ ABSL_GUARDED_BY(mu_) = false;   // pulling, writing or finished
+  bool again_ ABSL_GUARDED_BY(mu_) = false;  // woken meanwhile
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  Response response_;
+  const std::unique_ptr<Feed<Response>> feed_;  // last: gone first, and with it who may wake
+};
+
+// A stream that ends at once.
+template <class Response>
+class RefusedStream : public grpc::ServerWriteReactor<Response> {
+ public:
+  explicit RefusedStream(const absl::Status& status) { this->Finish(ToGrpc(status)); }
+
+ private:
+  void OnDone() override { delete this; }
+};
+
+class OrchestratorService final : public v1::OrchestratorService::CallbackService {
+ public:
+  OrchestratorService(const Backend& backend, const Peers& peers)
+      : backend_(backend), peers_(peers) {}
+
+  grpc::ServerUnaryReactor* StartRun(Context* context, const v1::StartRunRequest* request,
+                                     v1::StartRunResponse* response) override {
+    return Answer(peers_, context, [&](const Caller& caller, Done done) {
+      rpc::StartRun(backend_, caller, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetRun(Context* context, const v1::GetRunRequest* request,
+                                   v1::GetRunResponse* response) override {
+    return Answer(peers_, context, [&](const Caller&, Done done) {
+      rpc::GetRun(backend_, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* ListRuns(Context* context, const v1::ListRunsRequest* request,
+                                     v1::ListRunsResponse* response) override {
+    return Answer(peers_, context, [&](const Caller&, Done done) {
+      rpc::ListRuns(backend_, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* WaitRun(Context* context, const v1::WaitRunRequest* request,
+                                    v1::WaitRunResponse* response) override {
+    if (absl::Status known = Identify(peers_, *context).status(); !known.ok()) {
+      return Answer(peers_, context, [&](const Caller&, const Done& done) { done(known); });
+    }
+    return new WaitReactor(backend_, *request, response);
+  }
+
+  grpc::ServerUnaryReactor* CancelRun(Context* context, const v1::CancelRunRequest* request,
+                                      v1::CancelRunResponse* response) override {
+    return Answer(peers_, context, [&](const Caller& caller, Done done) {
+      rpc::CancelRun(backend_, caller, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* DeleteRun(Context* context, const v1::DeleteRunRequest* request,
+                                      v1::DeleteRunResponse*) override {
+    return Answer(peers_, context, [&](const Caller&, Done done) {
+      rpc::DeleteRun(backend_, *request, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* ResolveRun(Context* context, const v1::ResolveRunRequest* request,
+                                       v1::ResolveRunResponse* response) override {
+    return Answer(peers_, context, [&](const Caller&, Done done) {
+      rpc::ResolveRun(backend_, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerWriteReactor<v1::StreamExecutionEventsResponse>* StreamExecutionEvents(
+      Context* context, const v1::StreamExecutionEventsRequest* request) override {
+    return Stream<v1::StreamExecutionEventsResponse>(
+        context, [&](Wake wake) { return MakeEventFeed(backend_, *request, std::move(wake)); });
+  }
+
+  grpc::ServerWriteReactor<v1::TailOutputResponse>* TailOutput(
+      Context* context, const v1::TailOutputRequest* request) override {
+    return Stream<v1::TailOutputResponse>(
+        context, [&](Wake wake) { return MakeOutputFeed(backend_, *request, std::move(wake)); });
+  }
+
+  grpc::ServerWriteReactor<v1::ReadBlobResponse>* ReadBlob(
+      Context* context, const v1::ReadBlobRequest* request) override {
+    return Stream<v1::ReadBlobResponse>(
+        context, [&](const Wake&) { return MakeBlobFeed(backend_, *request); });
+  }
+
+  // Needs no identity: it says nothing that the connection itself does not.
+  grpc::ServerUnaryReactor* Ping(Context* context, const v1::PingRequest*,
+                                 v1::PingResponse* response) override {
+    rpc::Ping(response);
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+ private:
+  template <class Response, class Make>
+  grpc::ServerWriteReactor<Response>* Stream(const Context* context, const Make& make) {
+    if (absl::Status known = Identify(peers_, *context).status(); !known.ok()) {
+      return new RefusedStream<Response>(known);
+    }
+    return new StreamReactor<Response>(backend_.reads, make);
+  }
+
+  const Backend& backend_;
+  const Peers& peers_;
+};
+
+class AdminService final : public v1::AdminService::CallbackService {
+ public:
+  AdminService(const Backend& backend, const Peers& peers, const About& about)
+      : backend_(backend), peers_(peers), about_(about) {}
+
+  grpc::ServerUnaryReactor* GetDaemonStatus(Context* context, const v1::GetDaemonStatusRequest*,
+                                            v1::GetDaemonStatusResponse* response) override {
+    return Answer(peers_, context, [&](const Caller&, const Done& done) {
+      rpc::GetDaemonStatus(backend_, about_, response);
+      done(absl::OkStatus());
+    });
+  }
+
+  grpc::ServerUnaryReactor* Shutdown(Context* context, const v1::ShutdownRequest* request,
+                                     v1::ShutdownResponse*) override {
+    return Answer(peers_, context,
+                  [&](const Caller&, const Done& done) { done(rpc::Shutdown(about_, *request)); });
+  }
+
+ private:
+  const Backend& backend_;
+  const Peers& peers_;
+  const About& about_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeOrchestratorService(const Backend& backend, const Peers& peers) {
+  return std::make_unique<OrchestratorService>(backend, peers);
+}
+
+std::unique_ptr<grpc::Service> MakeAdminService(const Backend& backend, const Peers& peers,
+                                                const About& about) {
+  return std::make_unique<AdminService>(backend, peers, about);
+}
+
+}  // namespace beamline::rpc

@@ -1,0 +1,21 @@
+// The gRPC side of the services: nothing but conversion between calls of gRPC and ours.
+#pragma once
+
+#include <memory>
+
+#include "daemon/rpc/admin.h"
+#include "daemon/rpc/backend.h"
+#include "daemon/rpc/peers.h"
+
+namespace grpc {
+class Service;
+}
+
+namespace beamline::rpc {
+
+// All arguments outlive the service, and every call of it.
+std::unique_ptr<grpc::Service> MakeOrchestratorService(const Backend& backend, const Peers& peers);
+std::unique_ptr<grpc::Service> MakeAdminService(const Backend& backend, const Peers& peers,
+                                                const About& about);
+
+}  // namespace beamline::rpc

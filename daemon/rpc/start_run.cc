@@ -1,0 +1,212 @@
+// The checks of a start, cheapest first.
+#include "daemon/rpc/start_run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/rpc/refusal.h"
+#include "daemon/rpc/trace.h"
+#include "flowspec/digest.h"
+#include "flowspec/inputs.h"
+
+namespace beamline::rpc {
+namespace {
+
+constexpr size_t kViolationsMax = 100;  // in one answer
+
+absl::Status CheckLabels(const v1::StartRunRequest& request) {
+  if (request.labels_size() > kLabelsMax) {
+    return Refusal(Reason::kRequestTooLarge,
+                   absl::StrCat("labels: at most ", kLabelsMax, " are allowed"))
+        .With("field", "labels")
+        .Quota("labels", absl::StrCat(request.labels_size(), " labels; at most ", kLabelsMax));
+  }
+  for (const v1::Label& label : request.labels()) {
+    if (label.key().empty()) return InvalidField("labels", "a label has no key");
+    if (label.key().size() > kLabelKeyBytesMax) {
+      return TooLarge("labels.key", label.key().size(), kLabelKeyBytesMax);
+    }
+    if (label.value().size() > kLabelValueBytesMax) {
+      return TooLarge("labels.value", label.value().size(), kLabelValueBytesMax);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSizes(const v1::StartRunRequest& request) {
+  if (request.flow_source().size() > kFlowBytesMax) {
+    return TooLarge("flow_source", request.flow_source().size(), kFlowBytesMax);
+  }
+  if (request.inputs().size() > kInputsBytesMax) {
+    return TooLarge("inputs", request.inputs().size(), kInputsBytesMax);
+  }
+  if (request.workspace().size() > kPathBytesMax) {
+    return TooLarge("workspace", request.workspace().size(), kPathBytesMax);
+  }
+  if (request.request_id().size() > kRequestIdBytesMax) {
+    return TooLarge("request_id", request.request_id().size(), kRequestIdBytesMax);
+  }
+  return CheckLabels(request);
+}
+
+absl::Status CheckFields(const v1::StartRunRequest& request) {
+  const std::string& workspace = request.workspace();
+  if (!workspace.empty() && workspace[0] != '/') {
+    return InvalidField("workspace", "must be an absolute path");
+  }
+  if (workspace.find('\0') != workspace.npos) {
+    return InvalidField("workspace", "holds a NUL byte");
+  }
+  return absl::OkStatus();
+}
+
+// The flow's mistakes; REQUIRES: there are some.
+absl::Status RefuseFlow(const flowspec::Findings& findings) {
+  std::vector<const flowspec::Finding*> errors;
+  for (const flowspec::Finding& finding : findings) {
+    if (finding.severity == flowspec::Severity::kError) errors.push_back(&finding);
+  }
+  // BL05xx: what is valid, but not executable by this release.
+  const bool valid = std::all_of(errors.begin(), errors.end(), [](const flowspec::Finding* error) {
+    return error->code.rfind("BL05", 0) == 0;
+  });
+  std::string message = absl::StrCat("the flow ", valid ? "cannot run" : "is not valid", ": ",
+                                     errors.empty() ? "" : errors.front()->message);
+  if (errors.size() > 1) absl::StrAppend(&message, " (and ", errors.size() - 1, " more)");
+  Refusal refusal(valid ? Reason::kFlowNotExecutable : Reason::kFlowInvalid, std::move(message));
+  refusal.With("errors", absl::StrCat(errors.size()));
+  if (errors.size() > kViolationsMax) errors.resize(kViolationsMax);
+  for (const flowspec::Finding* error : errors) {
+    std::string description = error->message;
+    if (!error->help.empty()) absl::StrAppend(&description, " (", error->help, ")");
+    refusal.Violation(absl::StrCat("flow_source:", error->span.line, ":", error->span.column),
+                      std::move(description), error->code);
+  }
+  return refusal;
+}
+
+absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violations) {
+  const flowspec::InputViolation& first = violations.front();
+  std::string message =
+      absl::StrCat(first.name.empty() ? "inputs" : first.name, ": ", first.message);
+  if (violations.size() > 1) absl::StrAppend(&message, " (and ", violations.size() - 1, " more)");
+  Refusal refusal(Reason::kInputsInvalid, std::move(message));
+  for (size_t i = 0; i < std::min(violations.size(), kViolationsMax); ++i) {
+    const flowspec::InputViolation& violation = violations[i];
+    refusal.Violation(violation.name.empty() ? "inputs" : absl::StrCat("inputs.", violation.name),
+                      violation.message);
+  }
+  return refusal;
+}
+
+// The flow's labels, and over them those of the request; sorted.
+run::Labels MergeLabels(const flowspec::Flow& flow, const v1::StartRunRequest& request) {
+  run::Labels labels = flow.labels;
+  for (const v1::Label& label : request.labels()) labels.emplace_back(label.key(), label.value());
+  std::stable_sort(labels.begin(), labels.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  run::Labels merged;
+  for (auto& label : labels) {
+    if (!merged.empty() && merged.back().first == label.first) merged.pop_back();  // the later one
+    merged.push_back(std::move(label));
+  }
+  return merged;
+}
+
+// Of what makes two requests the same: flow, inputs, labels and workspace, each with its length in
+// front. Sensitive values are left out: a hash in the log would let them be guessed.
+std::string HashOf(const engine::StartRequest& start) {
+  std::string canonical;
+  const auto add = [&](std::string_view part) {
+    absl::StrAppend(&canonical, part.size(), ":", absl::string_view(part.data(), part.size()));
+  };
+  add(start.flow->flow().digest);
+  add(start.inputs_json);
+  for (const auto& [key, value] : start.labels) {
+    add(key);
+    add(value);
+  }
+  add(start.workspace);
+  return flowspec::Sha256Hex(canonical);
+}
+
+absl::Status RefuseStart(const absl::Status& status, const std::string& request_id) {
+  if (!absl::IsAlreadyExists(status)) return status;
+  return Refusal(Reason::kRequestIdReused,
+                 "this request id has started a run of another flow, inputs, labels or workspace; "
+                 "use another one")
+      .With("request_id", request_id)
+      .Violation("request_id", "was used for a request with another content");
+}
+
+// A run that was started by an earlier call has the trace of that call.
+absl::Status ReadTraceId(const Backend& backend, const run::RunId& id, std::string* trace_id) {
+  const auto first = backend.events.Read(id, 0, 1);
+  if (!first.ok()) return first.status();
+  if (!first->empty()) {
+    if (const auto* started = std::get_if<run::RunStarted>(&first->front().fact)) {
+      *trace_id = started->trace_id;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Caller& caller,
+                                                const v1::StartRunRequest& request) {
+  if (absl::Status status = CheckSizes(request); !status.ok()) return status;
+  if (absl::Status status = CheckFields(request); !status.ok()) return status;
+  engine::FlowCache::Loaded loaded = backend.engine.flows().Load(request.flow_source());
+  if (loaded.flow == nullptr) return RefuseFlow(loaded.findings);
+  const flowspec::Flow& flow = loaded.flow->flow();
+  if (!request.check_digest().empty() && request.check_digest() != flow.digest) {
+    return Refusal(Reason::kDigestMismatch, "the flow is not the one that was looked at before")
+        .With("digest", flow.digest)
+        .Precondition("DIGEST", flow.name, absl::StrCat("the flow's digest is ", flow.digest));
+  }
+  flowspec::CheckedInputs inputs =
+      flowspec::CheckInputs(flow, request.inputs().empty() ? "{}" : request.inputs());
+  if (!inputs.violations.empty()) return RefuseInputs(inputs.violations);
+
+  engine::StartRequest start;
+  start.flow = std::move(loaded.flow);
+  start.inputs_json = std::move(inputs.json);
+  start.sensitive = std::move(inputs.sensitive);
+  start.labels = MergeLabels(flow, request);
+  start.actor = caller.actor;
+  start.tenant = kTenant;
+  start.trace_id =
+      TraceIdOf(request.traceparent().empty() ? caller.traceparent : request.traceparent());
+  if (start.trace_id.empty()) start.trace_id = NewTraceId(backend.clock);
+  start.workspace = request.workspace().empty() ? "/" : request.workspace();
+  if (!request.request_id().empty()) {
+    start.request_id = request.request_id();
+    start.request_hash = HashOf(start);
+  }
+  return start;
+}
+
+void StartRun(const Backend& backend, const Caller& caller, const v1::StartRunRequest& request,
+              v1::StartRunResponse* response, Done done) {
+  absl::StatusOr<engine::StartRequest> start = CheckStart(backend, caller, request);
+  if (!start.ok()) return done(start.status());
+  response->set_flow_id(start->flow->flow().digest);
+  response->set_trace_id(start->trace_id);
+  // On the engine's thread, which has better things to do than to write to a socket.
+  auto started = [&backend, &request, response,
+                  done = std::move(done)](absl::StatusOr<engine::Started> result) mutable {
+    backend.answers.Do(
+        [&backend, &request, response, result = std::move(result), done = std::move(done)] {
+          if (!result.ok()) return done(RefuseStart(result.status(), request.request_id()));
+          response->set_run_id(result->run.ToString());
+          response->set_existing(result->existing);
+          done(result->existing ? ReadTraceId(backend, result->run, response->mutable_trace_id())
+                                : absl::OkStatus());
+        });
+  };
+  backend.engine.StartRun(*std::move(start), std::move(started));
+}
+
+}  // namespace beamline::rpc

@@ -1,0 +1,88 @@
+#include "daemon/config.h"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <map>
+
+#include "tests/rpc/beamlined.h"
+
+namespace beamline::daemon {
+namespace {
+
+using Variables = std::map<std::string, std::string>;
+
+absl::StatusOr<Config> Load(const std::vector<std::string>& arguments, Variables variables = {}) {
+  variables.emplace("HOME", "/home/ada");
+  return LoadConfig(arguments, [&](const char* name) { return variables[name]; });
+}
+
+std::string ErrorOf(const absl::StatusOr<Config>& config) {
+  return std::string(config.status().message());
+}
+
+TEST_CASE("without being told anything, the daemon is where the command line looks for it") {
+  auto config = Load({});
+  REQUIRE(config.ok());
+  CHECK(config->data_dir == "/home/ada/.local/state/beamline");
+  CHECK(config->idle_timeout == absl::Hours(3));
+  CHECK(config->grace == absl::Seconds(30));
+  config = Load({}, {{"XDG_STATE_HOME", "/state"},
+                     {"XDG_RUNTIME_DIR", "/run/user/7"},
+                     {"BEAMLINE_CONTEXT", "work"}});
+  REQUIRE(config.ok());
+  CHECK(config->data_dir == "/state/beamline/contexts/work");
+  CHECK(config->socket == "/run/user/7/beamline/work.sock");
+}
+
+TEST_CASE("a data directory of one's own has its socket inside") {
+  const auto config = Load({"--data-dir", "/srv/b/"}, {{"XDG_RUNTIME_DIR", "/run/user/7"}});
+  REQUIRE(config.ok());
+  CHECK(config->socket == "/srv/b/beamlined.sock");
+}
+
+TEST_CASE("a flag wins over the environment, and that over the file") {
+  rpc_testing::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/b.yaml";
+  std::ofstream(path) << "# ours\nmax_parallel: 3\ngrace: 1m\nidle_timeout: 0\n";
+  const Variables variables = {
+      {"BEAMLINED_CONFIG", path}, {"BEAMLINE_GRACE", "2m"}, {"BEAMLINE_MAX_PARALLEL", "5"}};
+  const auto config = Load({"--max-parallel=7"}, variables);
+  REQUIRE(config.ok());
+  CHECK(config->max_parallel == 7);
+  CHECK(config->grace == absl::Minutes(2));
+  CHECK(config->idle_timeout == absl::ZeroDuration());
+}
+
+TEST_CASE("mistakes in the file are told with their place") {
+  rpc_testing::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/b.yaml";
+  const auto load = [&](const char* text) {
+    std::ofstream(path) << text;
+    return Load({"--config", path});
+  };
+  CHECK(ErrorOf(load("grace: 1m\nmax_paralel: 3\n")) ==
+        path + ":2:1: unknown setting `max_paralel`; did you mean `max_parallel`?");
+  CHECK(ErrorOf(load("grace: soon\n")) ==
+        path + ":1:8: grace is `soon`, but must be a duration as in 30s, 5m or 1h30m");
+  CHECK(ErrorOf(load("- a\n")) == path + ":1:1: a configuration is a map of settings");
+  CHECK(ErrorOf(load("grace: [1m]\n")) == path + ":1:1: grace is one value");
+  CHECK(absl::IsFailedPrecondition(load("a: {").status()));
+  CHECK(absl::IsFailedPrecondition(Load({"--config", "/no/such/file"}).status()));
+  CHECK(load("# nothing\n").ok());
+}
+
+TEST_CASE("mistakes in flags and variables name them") {
+  CHECK(ErrorOf(Load({"--port", "80"})) == "unknown argument `--port`; see beamlined --help");
+  CHECK(ErrorOf(Load({"--grace"})) == "--grace wants a value");
+  CHECK(ErrorOf(Load({"--max-parallel", "0"})) ==
+        "--max-parallel is `0`, but must be a number from 1 to 4096");
+  CHECK(absl::IsInvalidArgument(Load({"--log-level=loud"}).status()));
+  CHECK(ErrorOf(Load({}, {{"BEAMLINE_LOG_LEVEL", "loud"}})) ==
+        "$BEAMLINE_LOG_LEVEL is `loud`, but must be debug, info, warn or error");
+  CHECK(ErrorOf(Load({}, {{"BEAMLINE_CONTEXT", "../x"}})) ==
+        "$BEAMLINE_CONTEXT is `../x`: letters, digits, . _ - only");
+}
+
+}  // namespace
+}  // namespace beamline::daemon
