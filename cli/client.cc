@@ -1,0 +1,205 @@
+// Calls of the daemon by gRPC; see client.h.
+#include "cli/client.h"
+
+#include <grpcpp/grpcpp.h>
+#include <sys/random.h>
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "beamline/v1/admin.grpc.pb.h"
+#include "beamline/v1/orchestrator.grpc.pb.h"
+#include "cli/api_error.h"
+
+namespace beamline::cli {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(30);
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  if (!status.error_details().empty()) AttachDetails(status.error_details(), &result);
+  return result;
+}
+
+void SetTimeout(absl::Duration timeout, grpc::ClientContext* context) {
+  if (timeout == absl::InfiniteDuration()) return;
+  context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+}
+
+// One unary call of `method` on `stub`.
+template <typename Response, typename Stub, typename Request>
+absl::StatusOr<Response> Call(Stub& stub,
+                              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                           Response*),
+                              const Request& request, absl::Duration timeout = kCallTimeout) {
+  grpc::ClientContext context;
+  SetTimeout(timeout, &context);
+  Response response;
+  grpc::Status status = (stub.*method)(&context, request, &response);
+  if (!status.ok()) return FromGrpc(status);
+  return response;
+}
+
+// Reads `reader` to its end. `each` answers false to stop.
+template <typename Response, typename Each>
+absl::Status ReadAll(grpc::ClientContext& context, grpc::ClientReaderInterface<Response>& reader,
+                     const Each& each) {
+  Response response;
+  bool enough = false;
+  while (!enough && reader.Read(&response)) enough = !each(response);
+  if (enough) context.TryCancel();
+  grpc::Status status = reader.Finish();
+  return enough ? absl::OkStatus() : FromGrpc(status);
+}
+
+}  // namespace
+
+void CallStopper::Stop() {
+  absl::MutexLock lock(&mu_);
+  stopped_ = true;
+  if (cancel_) cancel_();
+  cancel_ = nullptr;
+}
+
+bool CallStopper::Arm(std::function<void()> cancel) {
+  absl::MutexLock lock(&mu_);
+  if (!stopped_) cancel_ = std::move(cancel);
+  return !stopped_;
+}
+
+void CallStopper::Disarm() {
+  absl::MutexLock lock(&mu_);
+  cancel_ = nullptr;
+}
+
+struct Client::Stubs {
+  using Runs = v1::OrchestratorService::Stub;
+  using Admin = v1::AdminService::Stub;
+  explicit Stubs(const std::shared_ptr<grpc::Channel>& channel) : runs(channel), admin(channel) {}
+  Runs runs;
+  Admin admin;
+};
+
+Client::Client(const std::string& socket) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(64 << 20);
+  arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");  // not the socket's path
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+  // Despite its name, how long a connection that was accepted may take to answer: a daemon that
+  // recovers many runs listens from the first moment on.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 60'000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+  stubs_ = std::make_unique<Stubs>(grpc::CreateCustomChannel(
+      absl::StrCat("unix:", socket), grpc::InsecureChannelCredentials(), arguments));
+}
+
+Client::~Client() = default;
+
+absl::StatusOr<v1::PingResponse> Client::Ping(absl::Duration timeout) {
+  return Call(stubs_->runs, &Stubs::Runs::Ping, v1::PingRequest(), timeout);
+}
+
+absl::StatusOr<v1::StartRunResponse> Client::StartRun(const v1::StartRunRequest& request) {
+  return Call(stubs_->runs, &Stubs::Runs::StartRun, request);
+}
+
+absl::StatusOr<v1::GetRunResponse> Client::GetRun(const std::string& run_id) {
+  v1::GetRunRequest request;
+  request.set_run_id(run_id);
+  return Call(stubs_->runs, &Stubs::Runs::GetRun, request);
+}
+
+absl::StatusOr<v1::ListRunsResponse> Client::ListRuns(const v1::ListRunsRequest& request) {
+  return Call(stubs_->runs, &Stubs::Runs::ListRuns, request);
+}
+
+absl::StatusOr<v1::WaitRunResponse> Client::WaitRun(const v1::WaitRunRequest& request) {
+  return Call(stubs_->runs, &Stubs::Runs::WaitRun, request, absl::InfiniteDuration());
+}
+
+absl::StatusOr<v1::CancelRunResponse> Client::CancelRun(const v1::CancelRunRequest& request) {
+  return Call(stubs_->runs, &Stubs::Runs::CancelRun, request);
+}
+
+absl::Status Client::DeleteRun(const std::string& run_id) {
+  v1::DeleteRunRequest request;
+  request.set_request_id(NewRequestId());
+  request.set_run_id(run_id);
+  return Call(stubs_->runs, &Stubs::Runs::DeleteRun, request).status();
+}
+
+absl::StatusOr<std::string> Client::ResolveRun(const std::string& name) {
+  v1::ResolveRunRequest request;
+  request.set_name(name);
+  auto response = Call(stubs_->runs, &Stubs::Runs::ResolveRun, request);
+  if (!response.ok()) return response.status();
+  return response->run_id();
+}
+
+absl::StatusOr<v1::GetDaemonStatusResponse> Client::GetDaemonStatus() {
+  return Call(stubs_->admin, &Stubs::Admin::GetDaemonStatus, v1::GetDaemonStatusRequest());
+}
+
+absl::Status Client::Shutdown(absl::Duration grace) {
+  v1::ShutdownRequest request;
+  request.set_request_id(NewRequestId());
+  request.set_grace_ms(absl::ToInt64Milliseconds(grace));
+  return Call(stubs_->admin, &Stubs::Admin::Shutdown, request).status();
+}
+
+absl::Status Client::StreamEvents(const v1::StreamExecutionEventsRequest& request,
+                                  CallStopper* stopper,
+                                  const std::function<bool(const EventBatch&)>& each) {
+  grpc::ClientContext context;
+  if (!stopper->Arm([&] { context.TryCancel(); })) return absl::CancelledError("stopped");
+  auto reader = stubs_->runs.StreamExecutionEvents(&context, request);
+  absl::Status status = ReadAll(
+      context, *reader,
+      [&](const v1::StreamExecutionEventsResponse& response) { return each(response.events()); });
+  stopper->Disarm();
+  return status;
+}
+
+absl::Status Client::TailOutput(const v1::TailOutputRequest& request, CallStopper* stopper,
+                                const std::function<bool(const v1::TailOutputResponse&)>& each) {
+  grpc::ClientContext context;
+  if (!stopper->Arm([&] { context.TryCancel(); })) return absl::CancelledError("stopped");
+  auto reader = stubs_->runs.TailOutput(&context, request);
+  absl::Status status = ReadAll(context, *reader, each);
+  stopper->Disarm();
+  return status;
+}
+
+absl::StatusOr<std::string> Client::ReadBlob(const std::string& run_id, const std::string& blob_uri,
+                                             size_t bytes_max) {
+  grpc::ClientContext context;
+  v1::ReadBlobRequest request;
+  request.set_run_id(run_id);
+  request.set_blob_uri(blob_uri);
+  auto reader = stubs_->runs.ReadBlob(&context, request);
+  std::string blob;
+  bool fits = true;
+  absl::Status status = ReadAll(context, *reader, [&](const v1::ReadBlobResponse& response) {
+    blob += response.data();
+    fits = blob.size() <= bytes_max;
+    return fits;
+  });
+  if (!status.ok()) return status;
+  if (!fits) return absl::ResourceExhaustedError(absl::StrCat("blob over ", bytes_max, " bytes"));
+  return blob;
+}
+
+std::string NewRequestId() {
+  std::string bytes(16, '\0');
+  // 16 bytes are always given whole; before the pool is initialised the call waits.
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    bytes = absl::StrCat(absl::GetCurrentTimeNanos());
+  }
+  return absl::BytesToHexString(bytes);
+}
+
+}  // namespace beamline::cli

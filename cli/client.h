@@ -1,0 +1,79 @@
+// The daemon as this tool sees it: one method per call of the wire contract that a command needs,
+// over the unix socket. gRPC stays behind this header.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "beamline/v1/admin.pb.h"
+#include "beamline/v1/orchestrator.pb.h"
+
+namespace beamline::cli {
+
+// Ends a streaming call from another thread. May be used before, during and after the call.
+class CallStopper {
+ public:
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  friend class Client;
+  // Returns false if it was stopped already. `cancel` is called at most once, until Disarm.
+  bool Arm(std::function<void()> cancel) ABSL_LOCKS_EXCLUDED(mu_);
+  void Disarm() ABSL_LOCKS_EXCLUDED(mu_);
+
+  absl::Mutex mu_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  std::function<void()> cancel_ ABSL_GUARDED_BY(mu_);
+};
+
+// One or more events, in order.
+using EventBatch = google::protobuf::RepeatedPtrField<v1::ExecutionEvent>;
+
+// Thread-safe. Every error carries the daemon's google.rpc.Status, see api_error.h; a daemon that
+// does not answer is Unavailable. Calls that do not wait by their nature end after 30 s.
+class Client {
+ public:
+  // Does not connect yet; the first call does.
+  explicit Client(const std::string& socket);
+  ~Client();
+
+  absl::StatusOr<v1::PingResponse> Ping(absl::Duration timeout);
+  absl::StatusOr<v1::StartRunResponse> StartRun(const v1::StartRunRequest& request);
+  absl::StatusOr<v1::GetRunResponse> GetRun(const std::string& run_id);
+  absl::StatusOr<v1::ListRunsResponse> ListRuns(const v1::ListRunsRequest& request);
+  absl::StatusOr<v1::WaitRunResponse> WaitRun(const v1::WaitRunRequest& request);
+  absl::StatusOr<v1::CancelRunResponse> CancelRun(const v1::CancelRunRequest& request);
+  absl::Status DeleteRun(const std::string& run_id);
+  // The id of the run that a person named: an id, a unique part of one, "@latest", …
+  absl::StatusOr<std::string> ResolveRun(const std::string& name);
+  absl::StatusOr<v1::GetDaemonStatusResponse> GetDaemonStatus();
+  absl::Status Shutdown(absl::Duration grace);
+
+  // Calls `each` for every batch of events or chunk, on the calling thread, until the stream ends,
+  // `each` answers false (Ok), or `stopper` was stopped (Cancelled).
+  absl::Status StreamEvents(const v1::StreamExecutionEventsRequest& request, CallStopper* stopper,
+                            const std::function<bool(const EventBatch&)>& each);
+  absl::Status TailOutput(const v1::TailOutputRequest& request, CallStopper* stopper,
+                          const std::function<bool(const v1::TailOutputResponse&)>& each);
+
+  // ResourceExhausted if the blob is larger than `bytes_max`.
+  absl::StatusOr<std::string> ReadBlob(const std::string& run_id, const std::string& blob_uri,
+                                       size_t bytes_max);
+
+ private:
+  struct Stubs;
+  std::unique_ptr<Stubs> stubs_;
+};
+
+// A fresh id for a request that changes something, so that it can be repeated safely: 32 hex
+// digits.
+std::string NewRequestId();
+
+}  // namespace beamline::cli

@@ -1,0 +1,289 @@
+// The commands that start runs, look at them and stop them.
+#include "cli/commands.h"
+#include "cli/verbs.h"
+
+namespace beamline::cli {
+namespace {
+
+constexpr const char* kGroup = "RUNS";
+
+Positional FlowFile() {
+  return {.name = "FILE",
+          .help = "the flow, or - for standard input",
+          .completes = Completes::kFlowFile};
+}
+
+// Left out on a terminal, a picker opens.
+Positional RunName() {
+  return {.name = "RUN",
+          .help = "an id, a unique part of its start or end, @latest or @latest-failed",
+          .required = false,
+          .completes = Completes::kRun};
+}
+
+// What `run` and `submit` take alike.
+std::vector<Flag> StartFlags(std::vector<Flag> own) {
+  std::vector<Flag> flags = {
+      {.name = "input",
+       .letter = 'i',
+       .value = "K=V",
+       .help = "an input: k=text, k:=json or k=@file",
+       .repeated = true},
+      {.name = "inputs-file",
+       .value = "FILE",
+       .help = "inputs from a JSON or YAML file; -i wins",
+       .completes = Completes::kFile},
+      {.name = "label", .value = "K=V", .help = "a label to find the run by", .repeated = true},
+      {.name = "idempotency-key",
+       .value = "KEY",
+       .help = "starting again with the same key gives the run that is there"},
+      {.name = "check-digest",
+       .value = "DIGEST",
+       .help = "start only if the flow's digest is this one"},
+  };
+  flags.insert(flags.end(), own.begin(), own.end());
+  return flags;
+}
+
+Flag Timeout() {
+  return {.name = "timeout",
+          .value = "DURATION",
+          .help = "stop watching after this time (30s, 10m); the run goes on"};
+}
+
+Flag Junit() {
+  return {.name = "junit",
+          .value = "FILE",
+          .help = "write the steps as a JUnit XML report",
+          .completes = Completes::kFile};
+}
+
+Flag Progress() {
+  return {.name = "progress",
+          .value = "KIND",
+          .help = "how to show progress",
+          .fallback = "auto",
+          .completes = Completes::kChoice,
+          .choices = {"auto", "tty", "plain", "jsonl", "none"}};
+}
+
+Command Run() {
+  return {
+      .name = "run",
+      .group = kGroup,
+      .summary = "Run a flow and watch it",
+      .description =
+          "Checks the flow and its inputs, starts a run, shows its progress and ends with the "
+          "run's exit code. A daemon is started if there is none. Ctrl-C asks whether to cancel "
+          "the run or to leave it running.\n\n"
+          "Standard output gets the flow's outputs as JSON, or with -o and --jq the whole run. "
+          "Progress, and what the steps print, go to standard error; `beamline tail RUN "
+          "--no-follow` prints what they printed to standard output.\n\n"
+          "On a terminal, inputs that are missing are asked for; elsewhere they are an error.",
+      .positionals = {FlowFile()},
+      .flags = StartFlags({
+          {.name = "dry-run", .help = "show what would run, and run nothing"},
+          {.name = "detach", .letter = 'd', .help = "start it and do not watch"},
+          Progress(),
+          Timeout(),
+          Junit(),
+      }),
+      .examples = {{"With inputs: text, and any JSON",
+                    "beamline run hello.flow.yaml -i who=you -i times:=3"},
+                   {"From standard input", "beamline run - < hello.flow.yaml"},
+                   {"In a CI job", "beamline run ci.flow.yaml --junit report.xml --timeout 20m"}},
+      .exits = {kExitFailed, kExitInvalid, kExitNotFound, kExitConflict, kExitWaiting,
+                kExitCancelled, kExitUnreachable, kExitTimeout, kExitInterrupted},
+      .handler = RunFlow,
+  };
+}
+
+Command SubmitCommand() {
+  return {
+      .name = "submit",
+      .group = kGroup,
+      .summary = "Start a run and print its id",
+      .positionals = {FlowFile()},
+      .flags = StartFlags({
+          {.name = "wait", .help = "wait until it is finished"},
+          Timeout(),
+          Junit(),
+      }),
+      .examples = {{"At most once a day, however often it is called",
+                    "beamline submit report.flow.yaml --idempotency-key \"report-$(date -I)\""}},
+      .exits = {kExitFailed, kExitInvalid, kExitNotFound, kExitConflict, kExitWaiting,
+                kExitCancelled, kExitUnreachable, kExitTimeout, kExitInterrupted},
+      .handler = Submit,
+  };
+}
+
+std::vector<Command> RunsFamily() {
+  return {
+      {.name = "runs list",
+       .group = kGroup,
+       .summary = "List runs, newest first",
+       .flags =
+           {{.name = "status",
+             .letter = 's',
+             .value = "STATUS",
+             .help = "only with this status",
+             .repeated = true,
+             .completes = Completes::kChoice,
+             .choices = {"pending", "running", "waiting", "paused", "succeeded", "failed",
+                         "cancelled"}},
+            {.name = "flow",
+             .letter = 'f',
+             .value = "NAME",
+             .help = "only of this flow",
+             .completes = Completes::kFlowName},
+            {.name = "label", .value = "K=V", .help = "only with this label", .repeated = true},
+            {.name = "since",
+             .value = "TIME",
+             .help = "only started since: a duration (2h, 7d), or RFC 3339"},
+            {.name = "limit",
+             .letter = 'L',
+             .value = "N",
+             .help = "at most this many",
+             .fallback = "30"},
+            {.name = "watch", .letter = 'w', .help = "show the list until Ctrl-C"}},
+       .examples = {{"What failed today", "beamline runs list --status failed --since 24h"},
+                    {"Ids only", "beamline runs list --jq '.[].id'"}},
+       .exits = {kExitUnreachable},
+       .handler = RunsList},
+      {.name = "runs show",
+       .group = kGroup,
+       .summary = "Show a run: its steps, attempts and outputs",
+       .positionals = {RunName()},
+       .examples =
+           {{"The last one", "beamline runs show @latest"},
+            {"One output",
+             "beamline runs show @latest --jq '.steps[] | select(.id == \"build\").output'"}},
+       .exits = {kExitNotFound, kExitUnreachable},
+       .handler = RunsShow},
+      {.name = "runs export",
+       .group = kGroup,
+       .summary = "Print all events of a run as JSON lines, or save the whole run",
+       .description =
+           "With --to, a directory is filled with run.json, events.jsonl, flow.yaml, what each "
+           "step printed, and the artifacts.",
+       .positionals = {RunName()},
+       .flags = {{.name = "to",
+                  .value = "DIR",
+                  .help = "an empty or new directory for all there is of the run",
+                  .completes = Completes::kDirectory}},
+       .exits = {kExitNotFound, kExitUnreachable},
+       .handler = RunsExport},
+      {.name = "runs rm",
+       .group = kGroup,
+       .summary = "Delete finished runs with their events and output",
+       .positionals = {{.name = "RUN",
+                        .help = "an id, a unique part of its start or end, @latest or "
+                                "@latest-failed",
+                        .repeated = true,
+                        .completes = Completes::kRun}},
+       .exits = {kExitNotFound, kExitConflict, kExitUnreachable},
+       .handler = RunsRemove},
+  };
+}
+
+std::vector<Command> Following() {
+  return {
+      {.name = "tail",
+       .group = kGroup,
+       .summary = "Print what the steps of a run print, as it comes",
+       .positionals = {RunName()},
+       .flags = {{.name = "step",
+                  .value = "STEP",
+                  .help = "only of this step",
+                  .completes = Completes::kStep},
+                 {.name = "grep", .value = "TEXT", .help = "only lines that contain this text"},
+                 {.name = "since",
+                  .value = "TIME",
+                  .help = "only since: a duration (10m), or RFC 3339"},
+                 {.name = "no-follow", .help = "end at the present"}},
+       .examples = {{"Follow one step", "beamline tail @latest --step build"}},
+       .exits = {kExitNotFound, kExitUnreachable, kExitInterrupted},
+       .handler = Tail},
+      {.name = "wait",
+       .group = kGroup,
+       .summary = "Wait until a run is finished",
+       .description = "Ends with the run's exit code, as `run` does.",
+       .positionals = {RunName()},
+       .flags = {{.name = "for",
+                  .value = "WHAT",
+                  .help = "done, waiting (for a person or signal, too) or step:ID",
+                  .fallback = "done"},
+                 Timeout(),
+                 Junit()},
+       .exits = {kExitFailed, kExitNotFound, kExitWaiting, kExitCancelled, kExitUnreachable,
+                 kExitTimeout, kExitInterrupted},
+       .handler = Wait},
+      {.name = "cancel",
+       .group = kGroup,
+       .summary = "Cancel a run",
+       .description = "Stops the steps that run, then runs `finally`. The reason is recorded.",
+       .positionals = {RunName()},
+       .flags = {{.name = "reason", .value = "TEXT", .help = "why; shown with the run"},
+                 {.name = "force", .help = "kill at once, without `on_failure` and `finally`"}},
+       .exits = {kExitNotFound, kExitConflict, kExitUnreachable},
+       .handler = Cancel},
+      {.name = "why",
+       .group = kGroup,
+       .summary = "Explain why a step waits, was skipped or failed",
+       .positionals = {RunName(),
+                       {.name = "STEP",
+                        .help = "a step's id or path",
+                        .required = false,
+                        .completes = Completes::kStep}},
+       .exits = {kExitNotFound, kExitUnreachable},
+       .handler = Why},
+  };
+}
+
+}  // namespace
+
+std::vector<Command> RunCommands() {
+  std::vector<Command> commands = {Run(), SubmitCommand()};
+  for (auto part : {RunsFamily, Following}) {
+    for (Command& command : part()) commands.push_back(std::move(command));
+  }
+  return commands;
+}
+
+std::vector<Command> DaemonCommands() {
+  constexpr const char* kDaemon = "DAEMON";
+  return {
+      {.name = "daemon start",
+       .group = kDaemon,
+       .summary = "Start the daemon if it does not run",
+       .exits = {kExitUnreachable},
+       .handler = DaemonStart},
+      {.name = "daemon stop",
+       .group = kDaemon,
+       .summary = "Let running steps end, then stop the daemon",
+       .description = "Unfinished runs go on when the daemon is started again.",
+       .flags = {{.name = "grace",
+                  .value = "DURATION",
+                  .help = "how long running steps may take to end; 0s kills them"}},
+       .exits = {kExitUnreachable},
+       .handler = DaemonStop},
+      {.name = "daemon status",
+       .group = kDaemon,
+       .summary = "Show the daemon's version, age, load and problems",
+       .exits = {kExitFailed, kExitUnreachable},
+       .handler = DaemonStatus},
+      {.name = "daemon logs",
+       .group = kDaemon,
+       .summary = "Print the daemon's log",
+       .flags = {{.name = "follow", .letter = 'f', .help = "go on printing as it grows"},
+                 {.name = "lines",
+                  .letter = 'n',
+                  .value = "N",
+                  .help = "the last lines only",
+                  .fallback = "200"}},
+       .exits = {kExitNotFound, kExitInterrupted},
+       .handler = DaemonLogs},
+  };
+}
+
+}  // namespace beamline::cli

@@ -1,0 +1,269 @@
+// The manual page of the flow format: its story is told here, its keys come from the catalogue.
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "cli/manual.h"
+#include "cli/mdoc.h"
+#include "flowspec/catalogue.h"
+
+namespace beamline::cli {
+namespace {
+
+constexpr const char* kIntroduction = R"mdoc(.Sh DESCRIPTION
+A flow is one YAML 1.2 document in a file
+.Pa *.flow.yaml .
+It says what is to be done, in steps, and what happens when a step fails.
+.Pp
+Keys that the format does not know are errors, as are keys given twice; a key that begins with
+.Ql x\-
+is yours and is passed over.
+.Ql yes ,
+.Ql on
+and
+.Ql 017
+are text.
+Anchors and aliases are allowed, tags are not.
+A file has at most 1 MiB, nests at most 64 levels, and its aliases stand for at most 10000 nodes.
+.Pp
+Ids are lower case letters, digits and underscores; names of flows have dashes in place of underscores.
+Durations are written as
+.Ql 500ms ,
+.Ql 30s ,
+.Ql 10m ,
+.Ql 2h
+and
+.Ql 7d .
+.Pp
+.Ic beamline validate
+checks a file and shows every mistake at its place;
+.Ic beamline explain
+says more about a mistake or a key;
+.Ic beamline schema flow
+prints the JSON Schema for editors.
+.Sh A FIRST FLOW
+)mdoc";
+
+constexpr const char* kFirstFlow = R"yaml(beamline: flow/v1
+name: hello
+inputs: {who: {type: string, default: world}}
+steps:
+  - id: greet
+    env: {WHO: '${{ inputs.who }}'}
+    run: echo "hello $WHO"
+)yaml";
+
+constexpr const char* kAfterKeys = R"mdoc(.Sh ORDER
+A step starts when the step before it in the list has succeeded.
+.Cm needs
+says otherwise: it lists the siblings that are waited for, and an empty list starts at once.
+A step that reads
+.Ql steps.x
+waits for
+.Ql x ,
+too.
+.Pp
+An edge is satisfied when the step before succeeded
+.Pq Cm success ,
+failed
+.Pq Cm failure
+or ended in any way, skipped included
+.Pq Cm done .
+A step with an edge that cannot be satisfied any more is skipped, with a reason.
+Only after its edges is
+.Cm if
+asked, and no hidden condition stands in front of it.
+.Pp
+When steps of the flow have failed, the steps under
+.Cm on_failure
+run; those under
+.Cm finally
+always run at the end, after a cancellation too.
+.Sh EXPRESSIONS
+Between
+.Ql ${{
+and
+.Ql }}
+stands an expression in the language of
+.Xr jq 1 .
+Alone in a text it keeps its type; inside a text it is put in as text, and null there is an error.
+.Ql $${{
+is a literal
+.Ql ${{ .
+.Pp
+The keys
+.Cm if , until , while , items
+and
+.Cm key
+are expressions by themselves and take no braces.
+.Pp
+These names can be read:
+.Bl -tag -width feedback
+.It Cm inputs , vars , env
+What the run was given, the values computed once, the environment.
+.It Cm steps
+.Ql steps.x.output ,
+.Ql steps.x.status ,
+.Ql steps.x.items .
+.It Cm item , index
+The item of a
+.Cm foreach
+and its place; also by the name in
+.Cm as .
+.It Cm matrix , loop , feedback
+The combination, the round, and what a reviewer wrote.
+.It Cm run , trigger
+The run itself and what started it.
+.It Cm error
+What failed, in
+.Cm on_failure .
+.It Cm now
+The time.
+.El
+.Pp
+.Ql default(x)
+stands in for a value that is missing or null.
+It is required where the step that is read may have been skipped.
+A name that does not exist is a mistake that
+.Ic beamline validate
+shows.
+An expression may take 250 ms and 64 MiB, and its result 1 MiB.
+.Sh COMMANDS
+.Cm run
+as a text is a shell script.
+Expressions are not allowed in it, so that no value is ever taken for code: values come in through
+.Cm env
+or
+.Cm stdin .
+As a list,
+.Cm run
+is a program with its arguments, and expressions may stand in them.
+.Pp
+A command finds these variables:
+.Bl -tag -width BEAMLINE_IDEMPOTENCY_KEY
+.It Ev BEAMLINE_RUN_ID , BEAMLINE_FLOW , BEAMLINE_STEP
+Where it is.
+.It Ev BEAMLINE_ATTEMPT
+The attempt, by run, step and number.
+.It Ev BEAMLINE_IDEMPOTENCY_KEY
+The same for every attempt; hand it to services that can tell a repeat by it.
+.It Ev BEAMLINE_TRACE_ID , TRACEPARENT
+The trace it belongs to.
+.It Ev BEAMLINE_OUTPUT
+A file to write the step's output to.
+.El
+.Pp
+Lines of that file are
+.Ql key=text ,
+.Ql key:=JSON ,
+or
+.Ql key<<WORD
+followed by lines of text up to
+.Ql WORD .
+Only the attempt that succeeds hands its output on.
+.Sh FAILURES
+A failed attempt is repeated as
+.Cm retry
+says; in a
+.Cm foreach
+only the items that failed.
+A step that has failed for good fails the run, unless
+.Cm on_error
+says otherwise:
+.Cm continue
+goes on,
+.Cm park
+holds the run open for a person.
+.Pp
+If the machine stops in the middle of an attempt, nobody knows whether it happened.
+.Cm effect
+says what may be done then:
+.Cm pure
+and
+.Cm idempotent
+steps run again with the same idempotency key;
+.Cm once
+is never repeated silently, the step is parked.
+.Sh A LONGER FLOW
+)mdoc";
+
+constexpr const char* kLongerFlow = R"yaml(beamline: flow/v1
+name: enrich
+inputs: {day: {type: string, format: date}}
+steps:
+  - id: list
+    run: [./list, --day, '${{ inputs.day }}']
+    capture: json
+  - id: enrich
+    foreach: {items: steps.list.output, as: row, key: row.id, max_parallel: 8, tolerate: 1%}
+    env: {ROW: '${{ row }}'}
+    run: ./enrich
+    retry: {max: 5, match: [timeout, 'exit:75']}
+    timeout: 30s
+  - id: load
+    run: ./load
+    stdin: '${{ steps.enrich.output | map(select(. != null)) }}'
+    effect: once
+finally:
+  - id: notify
+    env: {FAILED: '${{ [steps.enrich.items[] | select(.status == "failed").key] | join(",") }}'}
+    run: ./notify
+)yaml";
+
+std::string Literal(const std::string& text) {
+  return absl::StrCat(".Bd -literal -offset indent\n", MdocLiteral(text), ".Ed\n");
+}
+
+std::string KeyItem(const flowspec::KeyEntry& entry) {
+  std::string about = entry.type;
+  const std::string fallback = entry.fallback;
+  if (fallback == "required") {
+    absl::StrAppend(&about, "; required");
+  } else if (!fallback.empty()) {
+    absl::StrAppend(&about, "; default: ", fallback);
+  }
+  return absl::StrCat(".It Cm ", MdocLiteral(entry.key), " Pq ", MdocWord(about), "\n",
+                      MdocSentences(entry.text), "\n");
+}
+
+// The keys of one map, under a heading.
+std::string KeySection(const std::string& map, const std::string& title) {
+  std::string items;
+  for (const flowspec::KeyEntry& entry : flowspec::Keys()) {
+    if (entry.map == map) absl::StrAppend(&items, KeyItem(entry));
+  }
+  return absl::StrCat(".Ss ", title, "\n.Bl -tag -width Ds\n", items, ".El\n");
+}
+
+// The maps of the catalogue in its order, each once.
+std::vector<std::string> Maps() {
+  std::vector<std::string> maps;
+  for (const flowspec::KeyEntry& entry : flowspec::Keys()) {
+    const std::string map = entry.map;
+    if (maps.empty() || maps.back() != map) maps.push_back(map);
+  }
+  return maps;
+}
+
+std::string TitleOf(const std::string& map) {
+  if (map == "flow") return "The top level";
+  if (map == "step") return "Every step";
+  const std::vector<std::string> words = absl::StrSplit(map, ' ');
+  if (words.size() == 2) return absl::StrCat("Beside or below ", words[0]);
+  return absl::StrCat("Below ", map);
+}
+
+}  // namespace
+
+std::string FlowManual(const std::string& date) {
+  std::string text = absl::StrCat(".\\\" Written by: beamline __generate\n.Dd ", date,
+                                  "\n.Dt BEAMLINE-FLOW 5\n.Os\n.Sh NAME\n.Nm beamline-flow\n"
+                                  ".Nd the format of flows\n",
+                                  kIntroduction, Literal(kFirstFlow), ".Sh KEYS\n");
+  for (const std::string& map : Maps()) absl::StrAppend(&text, KeySection(map, TitleOf(map)));
+  return absl::StrCat(text, kAfterKeys, Literal(kLongerFlow),
+                      ".Sh SEE ALSO\n.Xr beamline 1 ,\n.Xr beamline-explain 1 ,\n"
+                      ".Xr beamline-validate 1 ,\n.Xr jq 1 ,\n.Xr beamlined 8\n");
+}
+
+}  // namespace beamline::cli

@@ -1,0 +1,224 @@
+// `beamline run` and `beamline submit`: from a flow file to a run, and on to its end.
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/api_error.h"
+#include "cli/connect.h"
+#include "cli/flow_file.h"
+#include "cli/follow.h"
+#include "cli/inputs.h"
+#include "cli/junit.h"
+#include "cli/output.h"
+#include "cli/places.h"
+#include "cli/run_json.h"
+#include "cli/run_name.h"
+#include "cli/tree.h"
+#include "cli/verbs.h"
+#include "flowspec/findings_text.h"
+#include "flowspec/parse.h"
+
+namespace beamline::cli {
+namespace {
+
+// A flow that is ready to be started.
+struct Prepared {
+  SourceFile source;
+  std::shared_ptr<const flowspec::Flow> flow;
+  v1::StartRunRequest request;
+  absl::Duration timeout = absl::InfiniteDuration();
+};
+
+// Where the flow's relative paths start: its file's directory.
+std::string WorkspaceOf(const std::string& file) {
+  if (file == "-") return AbsolutePath(".");
+  return AbsolutePath(std::filesystem::path(AbsolutePath(file)).parent_path().string());
+}
+
+// Shows `findings`; true if one of them is an error.
+bool Tell(const Context& context, const SourceFile& source, const flowspec::Findings& findings) {
+  if (!findings.empty()) {
+    context.err.Write(flowspec::FindingsText({source.name, source.text, findings},
+                                             {context.err.color, context.width}));
+  }
+  return flowspec::HasErrors(findings);
+}
+
+// Parses without compiling expressions, which the daemon does anyway: a start stays quick.
+int CheckFlow(const Context& context, Prepared* prepared) {
+  flowspec::ParseResult result =
+      flowspec::ParseFlow(prepared->source.text, {.compile_expressions = false});
+  if (Tell(context, prepared->source, result.findings) || result.flow == nullptr) {
+    return kExitInvalid;
+  }
+  prepared->flow = std::move(result.flow);
+  const bool bad = Tell(context, prepared->source, flowspec::CheckExecutable(*prepared->flow));
+  return bad ? kExitInvalid : kExitOk;
+}
+
+int ReadLabels(const Arguments& arguments, const Context& context, v1::StartRunRequest* request) {
+  for (const std::string& text : arguments.All("label")) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Fail(context, kExitUsage, absl::StrCat("`", text, "` is no label: write key=value"));
+    }
+    v1::Label* label = request->add_labels();
+    label->set_key(text.substr(0, equals));
+    label->set_value(text.substr(equals + 1));
+  }
+  return kExitOk;
+}
+
+// Everything that can be done, and can fail, before a daemon is needed.
+int Prepare(const Arguments& arguments, const Context& context, Prepared* prepared) {
+  if (arguments.Has("timeout") &&
+      !absl::ParseDuration(arguments.Get("timeout"), &prepared->timeout)) {
+    return Fail(context, kExitUsage,
+                absl::StrCat("`", arguments.Get("timeout"), "` is no duration"),
+                "as in 90s, 20m, 1h30m");
+  }
+  const std::string& file = arguments.Get("FILE");
+  absl::StatusOr<SourceFile> source = ReadSource(file);
+  if (!source.ok()) return Fail(context, kExitNotFound, std::string(source.status().message()));
+  prepared->source = *std::move(source);
+  if (int code = CheckFlow(context, prepared); code != kExitOk) return code;
+  v1::StartRunRequest& request = prepared->request;
+  if (int code = ReadLabels(arguments, context, &request); code != kExitOk) return code;
+  int code = kExitOk;
+  std::optional<std::string> inputs =
+      CollectInputs(context, *prepared->flow,
+                    {.pairs = arguments.All("input"), .file = arguments.Get("inputs-file")}, &code);
+  if (!inputs) return code;
+  const std::string& key = arguments.Get("idempotency-key");
+  request.set_request_id(key.empty() ? NewRequestId() : key);
+  request.set_flow_source(prepared->source.text);
+  request.set_inputs(*std::move(inputs));
+  request.set_workspace(WorkspaceOf(file));
+  request.set_traceparent(ProcessEnvironment()("TRACEPARENT"));
+  request.set_check_digest(arguments.Get("check-digest"));
+  return kExitOk;
+}
+
+// Tells why the daemon did not start the run. What it found in the flow is shown at its place.
+int FailToStart(const Context& context, const Prepared& prepared, const absl::Status& status) {
+  if (DescribeError(status).reason == "FLOW_INVALID") {
+    if (Tell(context, prepared.source, flowspec::ParseFlow(prepared.source.text).findings)) {
+      return kExitInvalid;
+    }
+  }
+  return FailWith(context, status);
+}
+
+FlowPlaces PlacesOf(const Prepared& prepared, const std::string& file) {
+  FlowPlaces places;
+  if (file != "-") places.file = file;
+  for (const flowspec::Step& step : prepared.flow->steps) {
+    places.line_of_step[step.id] = step.span.line;
+  }
+  return places;
+}
+
+// The run itself, if it was asked for, or else the outputs that the flow states.
+int PrintOutcome(const Context& context, Client& client, const v1::Run& run) {
+  const BlobReader blobs = BlobsOf(client, run.id());
+  if (context.wants_data()) return PrintData(context, RunJson(run, blobs));
+  const std::string outputs = ValueJson(run.outputs(), blobs);
+  return outputs == "null" || outputs == "{}" ? int{kExitOk} : PrintData(context, outputs);
+}
+
+// What to do next, by how it ended.
+void HintNext(const Context& context, const Followed& followed, const std::string& run_id) {
+  const std::string id = ShortId(run_id);
+  switch (followed.end) {
+    case FollowEnd::kWaiting:
+      return Hint(context, absl::StrCat("the run waits for a person\n→ beamline why ", id,
+                                        " · beamline cancel ", id));
+    case FollowEnd::kDetached:
+      return Hint(context, absl::StrCat("the run goes on\n→ beamline tail ", id,
+                                        " · beamline wait ", id, " · beamline cancel ", id));
+    case FollowEnd::kTimeout:
+      return Hint(context, absl::StrCat("the time is over; the run goes on\n→ beamline wait ", id,
+                                        " · beamline cancel ", id));
+    case FollowEnd::kInterrupted:
+      return Hint(context, absl::StrCat("→ beamline runs show ", id));
+    case FollowEnd::kFinished:
+      if (followed.view->run().status() == v1::STATUS_SUCCEEDED) {
+        const bool artifacts = HasArtifacts(followed.view->run().steps());
+        return Hint(context, artifacts ? absl::StrCat("→ beamline runs show ", id,
+                                                      " · beamline runs export ", id, " --to DIR")
+                                       : absl::StrCat("→ beamline runs show ", id));
+      }
+      return Hint(context, absl::StrCat("→ beamline why ", id, " · beamline runs show ", id));
+  }
+}
+
+int Watch(const Arguments& arguments, const Context& context, Client& client, SignalPipe& signals,
+          const Prepared& prepared, const std::string& run_id) {
+  absl::StatusOr<Followed> followed =
+      FollowRun(context, client, signals,
+                {.run_id = run_id,
+                 .progress = ProgressKindFromWord(arguments.Get("progress")),
+                 .places = PlacesOf(prepared, arguments.Get("FILE")),
+                 .timeout = prepared.timeout});
+  if (!followed.ok()) return FailWith(context, followed.status());
+  const v1::Run& run = followed->view->run();
+  if (const std::string& file = arguments.Get("junit"); !file.empty()) {
+    if (absl::Status status = WriteJunit(run, file); !status.ok()) return FailWith(context, status);
+  }
+  if (followed->end == FollowEnd::kFinished || context.wants_data()) {
+    if (int code = PrintOutcome(context, client, run); code != kExitOk) return code;
+  }
+  HintNext(context, *followed, run_id);
+  return ExitCodeOf(*followed);
+}
+
+// Tells the id of a run that was started and is not watched.
+int PrintStarted(const Context& context, const v1::StartRunResponse& response) {
+  const std::string& id = response.run_id();
+  if (response.existing()) Hint(context, "this key has started the run before");
+  if (context.wants_data()) {
+    return PrintData(context, absl::StrCat("{\"id\":", QuoteJson(id), ",\"existing\":",
+                                           response.existing() ? "true" : "false", "}"));
+  }
+  context.out.Write(id + "\n");
+  Hint(context, absl::StrCat("→ beamline tail ", ShortId(id), " · beamline wait ", ShortId(id)));
+  return kExitOk;
+}
+
+}  // namespace
+
+int RunFlow(const Arguments& arguments, Context& context) {
+  if (arguments.On("dry-run")) return Plan(arguments, context);
+  Prepared prepared;
+  if (int code = Prepare(arguments, context, &prepared); code != kExitOk) return code;
+  absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
+  if (!client.ok()) return FailWith(context, client.status());
+  // From here on a signal must not leave a run behind that nobody knows of.
+  SignalPipe signals;
+  auto started = (*client)->StartRun(prepared.request);
+  if (!started.ok()) return FailToStart(context, prepared, started.status());
+  if (arguments.On("detach")) return PrintStarted(context, *started);
+  if (started->existing()) Hint(context, "this key has started the run before");
+  return Watch(arguments, context, **client, signals, prepared, started->run_id());
+}
+
+int Submit(const Arguments& arguments, Context& context) {
+  Prepared prepared;
+  if (int code = Prepare(arguments, context, &prepared); code != kExitOk) return code;
+  absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
+  if (!client.ok()) return FailWith(context, client.status());
+  auto started = (*client)->StartRun(prepared.request);
+  if (!started.ok()) return FailToStart(context, prepared, started.status());
+  const bool wait = arguments.On("wait");
+  if (int code = PrintStarted(context, *started); code != kExitOk || !wait) return code;
+  return AwaitRun(
+      context, **client,
+      {.run_id = started->run_id(), .timeout = prepared.timeout, .junit = arguments.Get("junit")});
+}
+
+}  // namespace beamline::cli

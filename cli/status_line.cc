@@ -1,0 +1,162 @@
+// Events as lines; see status_line.h.
+#include "cli/status_line.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "absl/strings/str_cat.h"
+#include "cli/run_json.h"
+#include "cli/text.h"
+#include "cli/tree.h"
+
+namespace beamline::cli {
+namespace {
+
+using google::protobuf::RepeatedPtrField;
+using E = v1::ExecutionEvent;
+
+struct Found {
+  const v1::Step* step = nullptr;
+  const v1::Item* item = nullptr;
+};
+
+const v1::Item* ItemAt(const v1::Step& step, std::string_view index_text) {
+  int32_t index = -1;
+  std::from_chars(index_text.data(), index_text.data() + index_text.size(), index);
+  auto at = std::lower_bound(step.items().begin(), step.items().end(), index,
+                             [](const v1::Item& item, int32_t i) { return item.index() < i; });
+  return at != step.items().end() && at->index() == index ? &*at : nullptr;
+}
+
+Found Find(const v1::Run& run, std::string_view path) {
+  const RepeatedPtrField<v1::Step>* steps = &run.steps();
+  Found found;
+  while (!path.empty()) {
+    std::string_view segment = path.substr(0, path.find('/'));
+    path.remove_prefix(std::min(path.size(), segment.size() + 1));
+    const size_t bracket = segment.find('[');
+    std::string_view id = segment.substr(0, bracket);
+    auto at = std::find_if(steps->begin(), steps->end(),
+                           [&](const v1::Step& step) { return step.id() == id; });
+    if (at == steps->end()) return {};
+    found = {&*at, nullptr};
+    steps = &at->steps();
+    if (bracket == std::string_view::npos) continue;
+    found.item = ItemAt(*at, segment.substr(bracket + 1));
+    if (found.item == nullptr) return {};
+    steps = &found.item->steps();
+  }
+  return found;
+}
+
+template <typename T>
+std::string DurationOf(const T& node) {
+  if (!node.has_started_at() || !node.has_finished_at()) return "";
+  return ShortDuration(ToTime(node.finished_at()) - ToTime(node.started_at()));
+}
+
+// How a step or item stands at its end.
+template <typename T>
+void Conclude(const T& node, const Glyphs& glyphs, StatusLine* line) {
+  line->mark = MarkOf(node.status(), false, glyphs);
+  line->final = true;
+  line->failed = node.status() == v1::STATUS_FAILED;
+  line->text = DurationOf(node);
+  if (line->failed) {
+    absl::StrAppend(&line->text, line->text.empty() ? "" : "  ", FailureText(node.failure()));
+  } else if (node.status() != v1::STATUS_SUCCEEDED) {
+    line->text = proto::StatusWord(node.status());
+    if (!node.reason().empty()) absl::StrAppend(&line->text, ": ", Printable(node.reason()));
+  }
+  const int tries = node.attempts_size();
+  if (tries > 1) absl::StrAppend(&line->text, "  (", tries, " tries)");
+}
+
+StatusLine LineOfRun(const E& event, const v1::Run& run, const Glyphs& glyphs) {
+  StatusLine line;
+  if (event.has_run_started()) {
+    line.mark = {glyphs.running, Ink::kCyan};
+    line.text = absl::StrCat(Printable(run.flow()), "  run ", run.id());
+  } else if (event.has_stop_requested() && event.stop_requested().path().empty()) {
+    line.mark = {glyphs.skipped, Ink::kYellow};
+    line.text = "stopping";
+    if (const std::string& why = event.stop_requested().message(); !why.empty()) {
+      absl::StrAppend(&line.text, ": ", Printable(why));
+    }
+  } else if (event.has_section_started()) {
+    const bool last = event.section_started().section() == v1::SECTION_FINALLY;
+    line.mark = {glyphs.running, Ink::kCyan};
+    line.text = last ? "finally" : "on_failure";
+  } else if (event.has_run_finished()) {
+    line.mark = MarkOf(run.status(), false, glyphs);
+    line.final = true;
+    line.failed = run.status() == v1::STATUS_FAILED;
+    line.text = absl::StrCat(Printable(run.flow()), " ", proto::StatusWord(run.status()), " in ",
+                             DurationOf(run));
+  }
+  return line;
+}
+
+// True if `event` is the last one of its step.
+bool EndsStep(const E& event) {
+  return event.has_step_skipped() || event.has_step_cancelled() || event.has_step_parked() ||
+         event.has_step_finished() ||
+         (event.has_attempt_finished() &&
+          proto::IsTerminal(event.attempt_finished().step_status()));
+}
+
+const std::string& PathOf(const E& event) {
+  static const std::string* const kNone = new std::string;
+  switch (event.fact_case()) {
+    case E::kAttemptStarted:
+      return event.attempt_started().path();
+    case E::kAttemptFinished:
+      return event.attempt_finished().path();
+    case E::kRetryScheduled:
+      return event.retry_scheduled().path();
+    case E::kStepSkipped:
+      return event.step_skipped().path();
+    case E::kStepCancelled:
+      return event.step_cancelled().path();
+    case E::kStepParked:
+      return event.step_parked().path();
+    case E::kStepFinished:
+      return event.step_finished().path();
+    default:
+      return *kNone;
+  }
+}
+
+}  // namespace
+
+const v1::Step* FindStep(const v1::Run& run, std::string_view path) { return Find(run, path).step; }
+const v1::Item* FindItem(const v1::Run& run, std::string_view path) { return Find(run, path).item; }
+
+StatusLine LineOf(const v1::ExecutionEvent& event, const proto::RunView& view,
+                  const Glyphs& glyphs) {
+  StatusLine line;
+  line.path = PathOf(event);
+  if (line.path.empty()) return LineOfRun(event, view.run(), glyphs);
+  const Found found = Find(view.run(), line.path);
+  if (found.step == nullptr) return line;
+  if (event.has_retry_scheduled()) {
+    line.mark = {glyphs.retrying, Ink::kYellow};
+    const auto& attempts = found.item != nullptr ? found.item->attempts() : found.step->attempts();
+    absl::Duration wait = ToTime(event.retry_scheduled().at()) - ToTime(event.time());
+    if (!attempts.empty()) line.text = FailureText(attempts.rbegin()->failure()) + "  ";
+    absl::StrAppend(&line.text, "try ", event.retry_scheduled().attempt());
+    if (const int max = found.step->retry_max(); max > 1) absl::StrAppend(&line.text, "/", max);
+    absl::StrAppend(&line.text, " in ", ShortDuration(wait));
+  } else if (EndsStep(event) && found.item != nullptr) {
+    Conclude(*found.item, glyphs, &line);
+    if (!line.failed && found.item->status() != v1::STATUS_PARKED) line.mark = {};
+  } else if (EndsStep(event)) {
+    Conclude(*found.step, glyphs, &line);
+    if (const int items = found.step->item_count(); items > 0) {
+      absl::StrAppend(&line.text, "  ", view.CountItems(*found.step).succeeded, "/", items);
+    }
+  }
+  return line;
+}
+
+}  // namespace beamline::cli

@@ -1,0 +1,42 @@
+// The handlers of all commands. Each verb has a file of its own.
+#pragma once
+
+#include "cli/command.h"
+
+namespace beamline::cli {
+
+// Runs (through the daemon).
+int RunFlow(const Arguments& arguments, Context& context);
+int Submit(const Arguments& arguments, Context& context);
+int RunsList(const Arguments& arguments, Context& context);
+int RunsShow(const Arguments& arguments, Context& context);
+int RunsExport(const Arguments& arguments, Context& context);
+int RunsRemove(const Arguments& arguments, Context& context);
+int Tail(const Arguments& arguments, Context& context);
+int Wait(const Arguments& arguments, Context& context);
+int Cancel(const Arguments& arguments, Context& context);
+int Why(const Arguments& arguments, Context& context);
+
+// The daemon itself.
+int DaemonStart(const Arguments& arguments, Context& context);
+int DaemonStop(const Arguments& arguments, Context& context);
+int DaemonStatus(const Arguments& arguments, Context& context);
+int DaemonLogs(const Arguments& arguments, Context& context);
+
+// Flow files (no daemon).
+int Validate(const Arguments& arguments, Context& context);
+int Plan(const Arguments& arguments, Context& context);
+int Graph(const Arguments& arguments, Context& context);
+int Explain(const Arguments& arguments, Context& context);
+int Schema(const Arguments& arguments, Context& context);
+
+// This tool.
+int Completion(const Arguments& arguments, Context& context);
+int Doctor(const Arguments& arguments, Context& context);
+int Version(const Arguments& arguments, Context& context);
+
+// Hidden: what a shell asks for while a word is typed, and the files under man/ and completions/.
+int Complete(const Arguments& arguments, Context& context);
+int Generate(const Arguments& arguments, Context& context);
+
+}  // namespace beamline::cli

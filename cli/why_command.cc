@@ -1,0 +1,92 @@
+// `beamline why`: asks for a run and says why its steps stand as they do.
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "cli/api_error.h"
+#include "cli/output.h"
+#include "cli/run_name.h"
+#include "cli/tree.h"
+#include "cli/verbs.h"
+#include "cli/why.h"
+#include "flowspec/parse.h"
+
+namespace beamline::cli {
+namespace {
+
+constexpr size_t kStepsShown = 5;
+
+// The answer, and its evidence below it.
+void Show(const Context& context, const std::vector<std::string>& lines) {
+  for (size_t i = 0; i < lines.size(); ++i) {
+    context.out.Write(i == 0 ? absl::StrCat(Paint(context.out.color, Ink::kBold, lines[0]), "\n")
+                             : absl::StrCat("  - ", lines[i], "\n"));
+  }
+}
+
+std::string JsonOf(const std::string& path, const std::vector<std::string>& lines) {
+  return absl::StrCat(
+      "{\"step\":", QuoteJson(path), ",\"answer\":", QuoteJson(lines.empty() ? "" : lines[0]),
+      ",\"evidence\":[",
+      absl::StrJoin(lines.begin() + (lines.empty() ? 0 : 1), lines.end(), ",",
+                    [](std::string* out, const std::string& line) { *out += QuoteJson(line); }),
+      "]}");
+}
+
+// Whether some step has this id.
+bool HasStep(const v1::Run& run, const std::string& id) {
+  const std::vector<std::string> paths = AllPaths(run);
+  return std::any_of(paths.begin(), paths.end(),
+                     [&](const std::string& path) { return path.ends_with("/" + id); });
+}
+
+}  // namespace
+
+int Why(const Arguments& arguments, Context& context) {
+  int code = kExitOk;
+  std::optional<NamedRun> named = NameRun(arguments, context, &code);
+  if (!named) return code;
+  auto response = named->client->GetRun(named->id);
+  if (!response.ok()) return FailWith(context, response.status());
+  const v1::Run& run = response->run();
+  const auto flow =
+      flowspec::ParseFlow(response->flow_source(), {.compile_expressions = false}).flow;
+
+  std::vector<std::string> paths;
+  if (const std::string& step = arguments.Get("STEP"); !step.empty()) {
+    paths.push_back(PathOfStep(run, step));
+    if (paths[0].empty()) {
+      const std::string near = flowspec::DidYouMean(step, AllPaths(run));
+      return Fail(context, kExitNotFound,
+                  absl::StrCat("the run has ", HasStep(run, step) ? "several steps" : "no step",
+                               " `", Printable(step), "`"),
+                  HasStep(run, step) ? "name its path, as in parent/step or many[3]/step"
+                  : near.empty() ? absl::StrCat("its steps: ", absl::StrJoin(AllPaths(run), ", "))
+                                 : absl::StrCat("did you mean `", near, "`?"));
+    }
+  } else {
+    paths = NotableSteps(run);
+    if (paths.size() > kStepsShown) paths.resize(kStepsShown);
+  }
+
+  const absl::Time now = absl::Now();
+  if (context.wants_data()) {
+    std::vector<std::string> entries;
+    for (const std::string& path : paths) {
+      entries.push_back(JsonOf(path, ExplainStep(run, flow.get(), path, now)));
+    }
+    return PrintData(context, absl::StrCat("[", absl::StrJoin(entries, ","), "]"));
+  }
+  if (!arguments.Has("STEP")) Show(context, ExplainRun(run, now));
+  for (const std::string& path : paths) Show(context, ExplainStep(run, flow.get(), path, now));
+  const std::string id = ShortId(run.id());
+  Hint(context, proto::IsTerminal(run.status())
+                    ? absl::StrCat("→ beamline runs show ", id, " · beamline tail ", id)
+                    : absl::StrCat("→ beamline tail ", id, " · beamline cancel ", id));
+  return kExitOk;
+}
+
+}  // namespace beamline::cli

@@ -1,0 +1,137 @@
+"""What only a person at a terminal meets: the live view's keys, job control, and questions.
+
+Each test types into an interactive bash on a pseudo-terminal, in a directory and with a daemon of its
+own.
+"""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+BIN = Path(os.environ["BEAMLINE_BIN"])
+TIMEOUT_S = 30
+HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
+SLOW = "beamline: flow/v1\nname: slow\nsteps:\n  - {id: nap, run: sleep 1000}\n"
+ASK = """beamline: flow/v1
+name: ask
+inputs:
+  count: {type: integer, description: how many}
+  token: {type: string, sensitive: true}
+steps:
+  - {id: a, env: {C: '${{ inputs.count }}'}, run: 'echo "count $C"'}
+"""
+
+
+@unittest.skipUnless((BIN / "beamlined").exists(), "beamlined is not built")
+class Terminal(unittest.TestCase):
+    def setUp(self):
+        # Short, since the path of a socket has at most 107 bytes.
+        scratch = tempfile.TemporaryDirectory(prefix="bl-", dir="/tmp")
+        self.addCleanup(scratch.cleanup)
+        root = Path(scratch.name)
+        (root / "slow.flow.yaml").write_text(SLOW)
+        (root / "ask.flow.yaml").write_text(ASK)
+        self.env = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(root), "LANG": "C.UTF-8",
+                    "BEAMLINE_DATA_DIR": str(root / "data"), "TERM": "xterm", "NO_COLOR": "1",
+                    "PS1": "ready> "}
+        self.seen = b""
+        self.shell, self.terminal = pty.fork()
+        if self.shell == 0:
+            os.chdir(root)
+            os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], self.env)
+        self.addCleanup(self.end)
+        self.expect("ready> ")
+
+    def end(self):
+        subprocess.run([BIN / "beamline", "daemon", "stop", "--grace", "0s", "-q"], env=self.env,
+                       check=False, timeout=TIMEOUT_S)
+        os.kill(self.shell, signal.SIGKILL)
+        os.close(self.terminal)
+        os.waitpid(self.shell, 0)
+
+    def type(self, text):
+        os.write(self.terminal, text.encode())
+
+    def expect(self, text):
+        """Reads until `text` came; what came with it is returned, and not looked at again."""
+        limit, wanted = time.monotonic() + TIMEOUT_S, text.encode()
+        while wanted not in self.seen:
+            ready, _, _ = select.select([self.terminal], [], [], limit - time.monotonic())
+            self.assertTrue(ready, f"no `{text}` in {self.seen.decode(errors='replace')}")
+            self.seen += os.read(self.terminal, 65536)
+        end = self.seen.index(wanted) + len(wanted)
+        before, self.seen = self.seen[:end], self.seen[end:]
+        return before
+
+    def start_slow(self):
+        self.type("beamline run slow.flow.yaml; echo \"code=$?\"\n")
+        self.expect("^C cancel · d detach")
+
+    def test_ctrl_c_asks_and_d_detaches(self):
+        self.start_slow()
+        self.type("\x03")
+        self.expect("[c]ancel the run  [d]etach, it goes on  [any key] back")
+        self.type("d")
+        shown = self.expect("code=0")
+        self.assertIn("the run goes on", shown.decode())
+        self.assertGreater(shown.rfind(SHOW), shown.rfind(HIDE))
+        self.type("beamline runs list --jq '.[].status'\n")
+        self.expect("running")
+
+    def test_ctrl_c_and_c_cancel(self):
+        self.start_slow()
+        self.type("\x03")
+        self.expect("[c]ancel the run")
+        self.type("c")
+        self.expect("code=10")
+
+    def test_ctrl_z_gives_the_terminal_back(self):
+        self.start_slow()
+        self.type("\x1a")
+        shown = self.expect("Stopped")
+        self.assertGreater(shown.rfind(SHOW), shown.rfind(HIDE))
+        self.type("fg\n")
+        shown = self.expect("^C cancel · d detach")
+        self.assertIn(HIDE, shown)
+        self.type("d")
+        self.expect("the run goes on")
+
+    def test_a_job_that_comes_to_the_front_gets_the_keys(self):
+        self.type("beamline run slow.flow.yaml &\n")
+        self.expect("ready> ")
+        self.type("until beamline runs list -q --jq '.[].status' | grep running; do sleep 0.1; done\n")
+        self.expect("running\r\n")
+        self.type("fg\n")
+        self.expect("^C cancel · d detach")
+        self.type("d")
+        self.expect("the run goes on")
+
+    def test_inputs_are_asked_for_until_they_fit(self):
+        self.type("beamline run ask.flow.yaml\n")
+        self.expect("(a whole number, how many): ")
+        self.type("many\n")
+        self.expect("wants integer, got string")
+        self.type("3\n")
+        self.expect("(text, not shown): ")
+        self.type("s3cret\n")
+        shown = self.expect("succeeded")
+        self.assertNotIn(b"s3cret", shown)
+        self.expect("count 3")
+
+    def test_a_dumb_terminal_gets_plain_lines(self):
+        self.type("TERM=dumb beamline run ask.flow.yaml -i count=3 -i token=t\n")
+        shown = self.expect("ask succeeded")
+        self.assertIn(b"a | count 3", shown)
+        self.assertIsNone(re.search(rb"\x1b\[(?!\?2004)", shown.split(b"\n", 1)[1]), shown)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
