@@ -123,7 +123,6 @@ class Engine {
     run::RunState state;
     std::shared_ptr<const CompiledFlow> flow;
     uint64_t dispatched = 0;  // order of the last effect handed out
-    uint64_t durable_seq = 0;
     ports::RunStatus row_status = ports::RunStatus::kPending;
     absl::flat_hash_set<std::string> slots;                                // paths that hold one
     absl::flat_hash_map<std::string, std::shared_ptr<const Items>> items;  // by path of the foreach

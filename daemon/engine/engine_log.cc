@@ -88,7 +88,6 @@ void Engine::Settle(const Mark& mark) {
   hub_.Publish(mark.run, mark.seq, mark.status);
   LiveRun* live = Find(mark.run);
   if (live == nullptr) return;
-  live->durable_seq = mark.seq;
   if (ports::IsFinished(mark.status)) return End(*live);
   Dispatch(*live, mark.order);
 }

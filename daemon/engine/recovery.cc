@@ -46,7 +46,6 @@ void Engine::RecoverRun(const ports::RunRow& row, absl::StatusOr<std::vector<run
   for (const run::Event& event : *events) {
     live->state = run::Evolve(std::move(live->state), event);
   }
-  live->durable_seq = live->state.seq;
   live->dispatched = live->state.last_order;
   LiveRun& recovered = *runs_.emplace(row.id, std::move(live)).first->second;
   for (const run::Effect& effect : run::Pending(recovered.state)) {
