@@ -19,6 +19,7 @@
 #include "daemon/engine/engine.h"
 #include "daemon/exec/evaluator_child.h"
 #include "daemon/exec/evaluator_pool.h"
+#include "daemon/exec/executors.h"
 #include "daemon/exec/process_executor.h"
 #include "daemon/exec/supervisor.h"
 #include "daemon/exec/system_clock.h"
@@ -164,17 +165,18 @@ class Daemon {
     logged_ = std::make_unique<LoggedStore>(*store_);
     evaluator_ = std::make_unique<exec::EvaluatorPool>(
         exec::EvaluatorPool::Options{.command = {"/proc/self/exe", "--evaluator"}});
-    executor_ = std::make_unique<exec::ProcessExecutor>(
+    processes_ = std::make_unique<exec::ProcessExecutor>(
         exec::ProcessExecutor::Options{.work_dir = work_dir}, *outputs_, *blobs_);
+    executors_.Add(flowspec::StepKind::kRun, *processes_);
     engine::EngineOptions options;
     options.attempts_max = config_.max_parallel;
     options.fatal = [this](const absl::Status& status) { EndAtOnce(status); };
     options.run_ended = [this, work_dir](const run::RunId& run) {
       // Runs without processes have no scratch directory, and the executor need not hear of them.
-      if (access((work_dir + "/" + run.ToString()).c_str(), F_OK) == 0) executor_->ForgetRun(run);
+      if (access((work_dir + "/" + run.ToString()).c_str(), F_OK) == 0) processes_->ForgetRun(run);
     };
     engine_ = std::make_unique<engine::Engine>(
-        engine::World{*logged_, *blobs_, *evaluator_, *executor_, *vault_, clock_},
+        engine::World{*logged_, *blobs_, *evaluator_, executors_, *vault_, clock_},
         std::move(options));
     const absl::Time before = absl::Now();
     if (absl::Status recovered = engine_->Recover(); !recovered.ok()) return recovered;
@@ -236,7 +238,7 @@ class Daemon {
     const auto left = static_cast<int64_t>(engine_->activity().attempts);
     server_->Stop(kCallGrace);
     engine_->Stop();
-    executor_.reset();
+    processes_.reset();
     evaluator_.reset();
     if (absl::Status status = store_->Checkpoint(); !status.ok()) {
       Log(LogLevel::kWarn, "checkpoint failed; the next start reads the log instead",
@@ -277,7 +279,8 @@ class Daemon {
   std::unique_ptr<LoggedStore> logged_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<exec::EvaluatorPool> evaluator_;
-  std::unique_ptr<exec::ProcessExecutor> executor_;
+  exec::Executors executors_{exec::SecretRules{}};
+  std::unique_ptr<exec::ProcessExecutor> processes_;
   std::unique_ptr<rpc::Server> server_;
 };
 

@@ -406,6 +406,7 @@ void RunView::OnAttemptFinished(const v1::ExecutionEvent& event, const Place& pl
     --in_flight_;
     attempt->set_status(AttemptStatus(fact));
     attempt->set_outcome(fact.outcome());
+    if (fact.has_usage()) *attempt->mutable_usage() = fact.usage();
     *attempt->mutable_finished_at() = event.time();
     if (fact.has_failure()) *attempt->mutable_failure() = fact.failure();
   });

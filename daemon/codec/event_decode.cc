@@ -115,6 +115,12 @@ class Reader {
       f.artifacts.push_back({a.name(), a.path(), Digest(a.sha256()), a.bytes(), a.report()});
     }
     f.step_status = Status(m.step_status());
+    if (m.has_usage()) {
+      const v1::Usage& u = m.usage();
+      f.usage = {u.provider(),           u.model(),         u.request_id(),
+                 u.requests(),           u.input_tokens(),  u.cache_read_tokens(),
+                 u.cache_write_tokens(), u.output_tokens(), u.reasoning_tokens()};
+    }
     return f;
   }
 

@@ -181,6 +181,19 @@ class Writer {
     Put(f.error, m);
     for (const run::ArtifactRef& artifact : f.artifacts) Put(artifact, m->add_artifacts());
     m->set_step_status(ToProto(f.step_status));
+    if (f.usage != run::Usage()) Put(f.usage, m->mutable_usage());
+  }
+
+  void Put(const run::Usage& usage, v1::Usage* to) const {
+    SetText(usage.provider, to->mutable_provider());
+    SetText(usage.model, to->mutable_model());
+    SetText(usage.request_id, to->mutable_request_id());
+    to->set_requests(usage.requests);
+    to->set_input_tokens(usage.input_tokens);
+    to->set_cache_read_tokens(usage.cache_read_tokens);
+    to->set_cache_write_tokens(usage.cache_write_tokens);
+    to->set_output_tokens(usage.output_tokens);
+    to->set_reasoning_tokens(usage.reasoning_tokens);
   }
 
   void Put(const run::ArtifactRef& artifact, v1::Artifact* to) const {

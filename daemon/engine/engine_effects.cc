@@ -74,14 +74,17 @@ void Engine::Run(LiveRun& live, const std::string& path, const run::RunAttempt& 
   const run::NodeIndex node = run::FindNode(state, path);
   const run::RunId id = state.start.run;
   ports::Attempt attempt{.run = id,
+                         .tenant = state.start.tenant,
                          .flow_name = state.start.flow_name,
                          .path = path,
                          .step_id = state.step_of(node).id,
+                         .kind = state.step_of(node).kind,
                          .attempt = effect.attempt,
                          .idempotency_key = state.node(node).idempotency_key,
                          .trace_id = state.start.trace_id,
                          .workspace = state.start.workspace,
-                         .timeout = state.step_of(node).timeout};
+                         .timeout = state.step_of(node).timeout,
+                         .secrets = live.flow->flow().secrets};
   ++attempts_count_;
   const auto fail = [&](const absl::Status& status) {
     run::ReportAttempt report{.path = path, .attempt = effect.attempt};

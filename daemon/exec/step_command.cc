@@ -41,8 +41,9 @@ absl::StatusOr<json> Resolve(json value, const ports::Attempt& attempt) {
   const auto only = value.begin();
   if ((only.key() != "sensitive" && only.key() != "secret") || !only->is_string()) return value;
   const auto& name = only->get_ref<const std::string&>();
+  const std::string full = absl::StrCat(only.key() == "secret" ? ports::kSecretPrefix : "", name);
   for (const auto& [known, text] : attempt.sensitive) {
-    if (known == name) return json::parse(text);
+    if (known == full) return json::parse(text);
   }
   return Bad(absl::StrCat("the ", only.key(), " value \"", name, "\" is not known any more"));
 }

@@ -1,4 +1,4 @@
-// Whoever carries out attempts: processes now; HTTP, models and workers later.
+// Whoever carries out attempts: processes, HTTP, models, workers.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +9,20 @@
 #include "absl/time/time.h"
 #include "daemon/run/command.h"
 #include "daemon/run/id.h"
+#include "flowspec/flow.h"
 
 namespace beamline::ports {
+
+// Names of secrets in Attempt::sensitive have it; those of sensitive inputs have not.
+inline constexpr char kSecretPrefix[] = "secret:";
 
 // One attempt, complete: an executor asks nothing back.
 struct Attempt {
   run::RunId run;
-  std::string flow_name;
+  std::string tenant, flow_name;
   std::string path;     // "enrich[17]/load"
   std::string step_id;  // "load"
+  flowspec::StepKind kind = flowspec::StepKind::kRun;
   int32_t attempt = 1;
   std::string input;  // JSON text of the resolved body (flowspec::Step::input) plus
                       // "artifacts": {name: {"path": …, "report": …}} where the step has some
@@ -25,7 +30,9 @@ struct Attempt {
   std::string trace_id;
   std::string workspace;                              // absolute; relative `dir` starts here
   absl::Duration timeout = absl::InfiniteDuration();  // from the moment it really starts
-  std::vector<std::pair<std::string, std::string>> sensitive;  // name → value (raw JSON text)
+  // What {"sensitive": name} and {"secret": name} in `input` stand for: name → value (JSON text).
+  std::vector<std::pair<std::string, std::string>> sensitive;
+  std::vector<flowspec::Secret> secrets;  // that the flow declares: where each value comes from
 };
 
 // Thread-safe. Returns at once; results come through `done`.

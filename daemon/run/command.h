@@ -38,6 +38,7 @@ struct ReportAttempt {
   Error error;
   std::vector<ArtifactRef> artifacts;
   absl::Duration retry_after = absl::ZeroDuration();  // what the callee asked for; 0 = nothing
+  Usage usage;                                        // of a failed attempt too
 };
 
 // A WakeAt effect came due. Refused while `now` is before its time.

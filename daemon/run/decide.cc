@@ -140,8 +140,8 @@ class Decision {
   }
 
   Facts Attempted(const ReportAttempt& report, const Node& node, const Step& step) {
-    AttemptFinished fact{report.path,  report.attempt,   report.outcome,    report.output,
-                         report.error, report.artifacts, Status::kSucceeded};
+    AttemptFinished fact{report.path,  report.attempt,   report.outcome,     report.output,
+                         report.error, report.artifacts, Status::kSucceeded, report.usage};
     std::vector<Fact> facts;
     if (report.outcome == Outcome::kSucceeded) {
       facts.push_back(std::move(fact));

@@ -79,6 +79,19 @@ struct ArtifactRef {
   friend bool operator==(const ArtifactRef&, const ArtifactRef&) = default;
 };
 
+// What an attempt consumed of a model; see Usage in event.proto for what each number includes.
+struct Usage {
+  std::string provider, model;  // as the provider's answer names it; empty: no model was asked
+  std::string request_id;       // the provider's, of the last request
+  int32_t requests = 0;
+  int64_t input_tokens = 0;  // all of them: read from and written to caches included
+  int64_t cache_read_tokens = 0;
+  int64_t cache_write_tokens = 0;
+  int64_t output_tokens = 0;  // reasoning included
+  int64_t reasoning_tokens = 0;
+  friend bool operator==(const Usage&, const Usage&) = default;
+};
+
 struct AttemptFinished {
   std::string path;
   int32_t attempt = 1;
@@ -89,6 +102,7 @@ struct AttemptFinished {
   // The step's status from here on: succeeded, failed or cancelled if this outcome is final;
   // running if a RetryScheduled or StepParked follows.
   Status step_status = Status::kSucceeded;
+  Usage usage;
 };
 
 struct RetryScheduled {

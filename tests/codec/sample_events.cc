@@ -52,6 +52,13 @@ struct Shower {
   std::string operator()(const run::AttemptFinished& f) const {
     std::string line = Line(f.path, f.attempt, f.outcome, f.output, f.error, f.step_status);
     for (const run::ArtifactRef& a : f.artifacts) absl::StrAppend(&line, " ", Text(a));
+    const run::Usage& u = f.usage;
+    if (u != run::Usage()) {
+      absl::StrAppend(&line, " ",
+                      Line(u.provider, u.model, u.request_id, u.requests, u.input_tokens,
+                           u.cache_read_tokens, u.cache_write_tokens, u.output_tokens,
+                           u.reasoning_tokens));
+    }
     return line;
   }
   std::string operator()(const run::RetryScheduled& f) const {
@@ -96,6 +103,7 @@ run::AttemptFinished SampleFinish() {
   f.error = {"exit", "exit status 7", 7};
   f.artifacts = {{"report", "build/junit.xml", kDigest, 1234, "junit"}};
   f.step_status = run::Status::kRunning;
+  f.usage = {"anthropic", "claude-sonnet", "req_7", 2, 1200, 1000, 50, 340, 128};
   return f;
 }
 

@@ -1,0 +1,78 @@
+// Read anew for every attempt, so that a changed secret needs no restart.
+#include "daemon/exec/secrets.h"
+
+#include <stdlib.h>
+
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "flowspec/json_text.h"
+
+namespace beamline::exec {
+namespace {
+
+constexpr size_t kSecretBytesMax = 64 << 10;
+
+absl::Status Missing(const flowspec::Secret& secret, absl::string_view why) {
+  return absl::FailedPreconditionError(absl::StrCat("secret `", secret.name, "`: ", why));
+}
+
+absl::StatusOr<std::string> FromEnvironment(const flowspec::Secret& secret) {
+  const char* value = getenv(secret.value.c_str());
+  if (value == nullptr || *value == '\0') {
+    return Missing(secret, absl::StrCat("$", secret.value,
+                                        " is not set in the daemon's environment; set it and start "
+                                        "the daemon again, or use a `file` secret"));
+  }
+  return value;
+}
+
+absl::StatusOr<std::string> FromFile(const flowspec::Secret& secret) {
+  std::ifstream file(secret.value, std::ios::binary);
+  if (!file) {
+    return Missing(secret, absl::StrCat("the daemon cannot read the file ", secret.value));
+  }
+  std::string text(kSecretBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kSecretBytesMax) {
+    return Missing(secret, absl::StrCat(secret.value, " is larger than 64 KiB"));
+  }
+  text = std::string(absl::StripSuffix(absl::StripSuffix(text, "\n"), "\r"));
+  if (text.empty()) return Missing(secret, absl::StrCat("the file ", secret.value, " is empty"));
+  return text;
+}
+
+absl::StatusOr<std::string> ValueOf(const SecretRules& rules, const flowspec::Secret& secret) {
+  if (!rules.local) {
+    return Missing(
+        secret,
+        absl::StrCat("this daemon serves the network and does not hand out its `", secret.source,
+                     "` secrets (secrets_local in its "
+                     "configuration allows it)"));
+  }
+  return secret.source == "env" ? FromEnvironment(secret) : FromFile(secret);
+}
+
+}  // namespace
+
+absl::Status ReadSecrets(const SecretRules& rules, ports::Attempt* attempt) {
+  for (const flowspec::Secret& secret : attempt->secrets) {
+    // Data that merely looks like it costs a read; where it stands for the secret is decided by
+    // those who fill it in.
+    const std::string marker = absl::StrCat("{\"secret\":", flowspec::QuoteJson(secret.name), "}");
+    if (!absl::StrContains(attempt->input, marker)) continue;
+    absl::StatusOr<std::string> value = ValueOf(rules, secret);
+    if (!value.ok()) return value.status();
+    attempt->sensitive.emplace_back(absl::StrCat(ports::kSecretPrefix, secret.name),
+                                    flowspec::QuoteJson(*value));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace beamline::exec

@@ -1,0 +1,23 @@
+// Where the values of a flow's secrets come from.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "daemon/ports/executor.h"
+
+namespace beamline::exec {
+
+// What of this machine flows may name as secrets.
+struct SecretRules {
+  // Environment variables and files of the daemon may be named at all. False where strangers may
+  // submit flows: they would read what is the daemon's own.
+  bool local = true;
+};
+
+// Adds the value of every secret that the body of `attempt` names to Attempt::sensitive.
+// FailedPrecondition: a value is not there (now); says which, whence, and what to do. A file is
+// read up to 64 KiB, without its last line end.
+absl::Status ReadSecrets(const SecretRules& rules, ports::Attempt* attempt);
+
+}  // namespace beamline::exec
