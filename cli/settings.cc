@@ -218,7 +218,7 @@ std::optional<SettingsError> ReadSettings(std::string_view text, const std::stri
 
 std::string FindProjectFile(const std::string& directory) {
   for (fs::path at = directory;; at = at.parent_path()) {
-    const std::string candidate = (at / ".beamline.yaml").string();
+    std::string candidate = (at / ".beamline.yaml").string();
     struct stat info;
     if (stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
         (info.st_uid == geteuid() || info.st_uid == 0)) {

@@ -37,7 +37,7 @@ bool UsesSecret(const Step& step) {
 
 bool Limited(const Budget& budget) { return budget.usd >= 0 || budget.tokens >= 0; }
 
-Finding NotYet(const char* code, const Span& span, std::string what, std::string help) {
+Finding NotYet(const char* code, const Span& span, const std::string& what, std::string help) {
   return {.code = code,
           .message = absl::StrCat(what, " cannot be executed by this release yet"),
           .span = span,

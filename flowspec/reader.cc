@@ -79,7 +79,8 @@ std::string Repaired(std::string_view name, Reader::NameRule rule) {
 
 }  // namespace
 
-Reader::Reader(std::string_view text, Findings* sink) : source(text), lines(text), findings(sink) {}
+Reader::Reader(std::string_view source, Findings* findings)
+    : source(source), lines(source), findings(findings) {}
 
 Finding& Reader::Error(const char* code, const Span& span, std::string message) {
   return findings->emplace_back(Finding{.code = code, .message = std::move(message), .span = span});

@@ -180,7 +180,7 @@ class Engine {
   void Handle(CommandMessage message);
   void Handle(StartMessage message);
   void Handle(AttemptMessage message);
-  void Handle(WrittenMessage message);
+  void Handle(const WrittenMessage& message);
   void Handle(DrainMessage message);
 
   void Record(LiveRun& live, std::vector<run::Event> events, std::optional<ports::FlowSource> flow);

@@ -69,10 +69,12 @@ void Engine::Submit() {
     return;
   }
   writing_ = std::exchange(gathering_, Gathered());
-  writer_.Append(writing_->batch, [this](absl::Status status) { Post(WrittenMessage{status}); });
+  writer_.Append(writing_->batch, [this](absl::Status status) {
+    Post(WrittenMessage{std::move(status)});
+  });
 }
 
-void Engine::Handle(WrittenMessage message) {
+void Engine::Handle(const WrittenMessage& message) {
   if (failed_) return;
   if (!message.status.ok()) {
     failed_ = true;  // nothing is acknowledged any more

@@ -112,7 +112,7 @@ TEST_CASE("a cancel reaches the executor, and the run ends with what the executo
   Bench bench;
   const run::RunId id = bench.Run(kTwoSteps);
   absl::Status answer = absl::UnknownError("none yet");
-  bench.engine->CancelRun(id, "uid:1", "enough", false, [&](absl::Status s) { answer = s; });
+  bench.engine->CancelRun(id, "uid:1", "enough", false, [&](const absl::Status& s) { answer = s; });
   bench.Settle();
   CHECK(answer.ok());
   CHECK(bench.executor->stops == Lines{"a#1 cancel"});
@@ -121,7 +121,7 @@ TEST_CASE("a cancel reaches the executor, and the run ends with what the executo
   bench.executor->Finish("a", stopped);
   bench.Settle();
   CHECK(bench.StatusOf(id) == ports::RunStatus::kCancelled);
-  bench.engine->CancelRun(id, "uid:1", "again", false, [&](absl::Status s) { answer = s; });
+  bench.engine->CancelRun(id, "uid:1", "again", false, [&](const absl::Status& s) { answer = s; });
   bench.Settle();
   CHECK(absl::IsFailedPrecondition(answer));
 }

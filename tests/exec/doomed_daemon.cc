@@ -5,11 +5,11 @@
 #include "tests/exec/executor_fixture.h"
 
 int main(int argc, char** argv) {
-  using namespace beamline;
+  using beamline::exec::ExecutorFixture;
   if (argc != 3) return 2;
-  exec::ExecutorFixture fixture;
-  ports::Attempt attempt = fixture.AttemptOf(exec::ExecutorFixture::Script(argv[2]));
+  ExecutorFixture fixture;
+  beamline::ports::Attempt attempt = fixture.AttemptOf(ExecutorFixture::Script(argv[2]));
   attempt.workspace = argv[1];
-  exec::Reported reported = fixture.Start(attempt);
+  fixture.Start(attempt);
   while (true) pause();
 }

@@ -210,7 +210,8 @@ TEST_CASE("hostile files are refused in bounded time") {
   std::string steps = "beamline: flow/v1\nname: big\nsteps:\n";
   for (int i = 0; i < 15'000; ++i) {
     const std::string n = std::to_string(i);
-    steps += "- {id: s" + n + ", set: {x: '${{ steps.t" + n + ".output }}'}}\n";
+    steps.append("- {id: s").append(n).append(", set: {x: '${{ steps.t").append(n);
+    steps.append(".output }}'}}\n");
   }
   ParseResult result;
   CHECK(elapsed([&] { result = ParseFlow(steps, {.compile_expressions = false}); }) < 5);

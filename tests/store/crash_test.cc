@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 #include <limits>
 
@@ -108,7 +109,7 @@ std::string Problem(const std::string& directory, const History& history, size_t
 
 void WriteFiles(const std::string& directory, const std::map<std::string, std::string>& files) {
   for (const auto& [name, content] : files) {
-    std::ofstream(directory + "/" + name, std::ios::binary) << content;
+    std::ofstream(std::filesystem::path(directory) / name, std::ios::binary) << content;
   }
 }
 
