@@ -18,6 +18,9 @@ bool RunsHere(StepKind kind) {
     case StepKind::kFail:
     case StepKind::kDo:
     case StepKind::kParallel:
+    case StepKind::kWait:
+    case StepKind::kSignal:
+    case StepKind::kFlow:
       return true;
     default:
       return false;
@@ -56,10 +59,7 @@ void CheckStep(const Step& step, Findings* findings) {
     findings->push_back(
         NotYet("BL0502", step.span, absl::StrCat("`", name, "` of step `", step.id, "`"), ""));
   };
-  key(step.matrix.has_value(), "matrix");
-  key(step.loop.has_value(), "loop");
   key(step.cache.has_value(), "cache");
-  key(step.compensate >= 0, "compensate");
   key(step.concurrency.has_value(), "concurrency");
   key(Limited(step.budget), "budget");
   key(!step.runs_on.empty(), "runs_on");

@@ -40,8 +40,9 @@ const char* EffectName(Effect effect);
 
 enum class OnError { kFail, kContinue, kPark };
 
-// Which list of the flow a step stands in (directly or below one that does).
-enum class Section { kMain, kOnFailure, kFinally };
+// Which list of the flow a step stands in (directly or below one that does). kCompensate is none of
+// the flow's lists: steps that undo others stand in the section of those.
+enum class Section { kMain, kOnFailure, kFinally, kCompensate };
 
 // An edge to a sibling. `implied` edges come from a reference or from the order of the list.
 struct Need {

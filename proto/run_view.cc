@@ -6,7 +6,9 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 
@@ -126,6 +128,38 @@ struct RunView::Foreach {
   }
 };
 
+namespace {
+
+constexpr std::string_view kUndo = ".compensate";
+
+// Where the first segment of `path` that is a compensation ends; 0 if there is none.
+size_t EndOfUndo(std::string_view path) {
+  for (size_t at = path.find(kUndo); at != path.npos; at = path.find(kUndo, at + 1)) {
+    const size_t end = at + kUndo.size();
+    if (end == path.size() || path[end] == '/') return end;
+  }
+  return 0;
+}
+
+// Only a person, a signal or a time brings a step in such a state forward.
+bool IsStuck(v1::Status status) {
+  return status == v1::STATUS_PARKED || status == v1::STATUS_WAITING;
+}
+
+std::string ReasonOf(const v1::WaitStarted& wait) {
+  std::string until;
+  if (wait.has_until()) {
+    until = absl::StrCat(
+        "until ", absl::FormatTime(absl::RFC3339_sec, absl::FromUnixSeconds(wait.until().seconds()),
+                                   absl::UTCTimeZone()));
+  }
+  if (wait.signal().empty()) return absl::StrCat("waits ", until);
+  return absl::StrCat("waits for the signal `", wait.signal(), "`", until.empty() ? "" : ", ",
+                      until);
+}
+
+}  // namespace
+
 struct RunView::Place {
   const Shape* shape = nullptr;
   v1::Step* step = nullptr;  // the step, or the foreach step of `item`
@@ -174,6 +208,9 @@ void RunView::ApplyFact(const v1::ExecutionEvent& event) {
       if (event.section_started().section() == v1::SECTION_ON_FAILURE) on_failure_began_ = true;
       if (event.section_started().section() == v1::SECTION_FINALLY) finally_began_ = true;
       return;
+    case E::kRunAdmitted:
+      queued_ = false;
+      return;
     case E::kRunFinished:
       finished_ = true;
       run_.set_status(event.run_finished().status());
@@ -201,6 +238,18 @@ void RunView::ApplyFact(const v1::ExecutionEvent& event) {
       return ApplyStep(event, Find(event.step_parked().path()));
     case E::kStepFinished:
       return ApplyStep(event, Find(event.step_finished().path()));
+    case E::kCacheHit:
+      return ApplyStep(event, Find(event.cache_hit().path()));
+    case E::kWaitStarted:
+      return ApplyStep(event, Find(event.wait_started().path()));
+    case E::kWaitEnded:
+      return ApplyStep(event, Find(event.wait_ended().path()));
+    case E::kStepHeld:
+      return ApplyStep(event, Find(event.step_held().path()));
+    case E::kStepReleased:
+      return ApplyStep(event, Find(event.step_released().path()));
+    case E::kLoopDecided:     // its rounds say it
+    case E::kSignalReceived:  // the wait that takes it says it
     case E::FACT_NOT_SET:
       return;
   }
@@ -219,6 +268,8 @@ void RunView::Begin(const v1::ExecutionEvent& event) {
   run_.set_trace_id(started.trace_id());
   run_.set_actor(event.actor());
   run_.set_workspace(started.workspace());
+  if (started.has_parent()) *run_.mutable_parent() = started.parent();
+  queued_ = started.queued();
   BuildShape(started);
   AddSteps(*root_, "", run_.mutable_steps());
 }
@@ -240,6 +291,10 @@ void RunView::BuildShape(const v1::RunStarted& started) {
     by_index.push_back(shape.get());
     depths.push_back(depth);
     if (depth >= kDepthMax) continue;
+    if (outline.undoes()) {  // not among the steps until something is undone
+      undo_shapes_[outline.id()] = std::move(shape);
+      continue;
+    }
     parent->index.emplace(outline.id(), static_cast<int>(parent->steps.size()));
     parent->steps.push_back(std::move(shape));
   }
@@ -248,20 +303,44 @@ void RunView::BuildShape(const v1::RunStarted& started) {
 void RunView::AddSteps(const Shape& shape, const std::string& prefix,
                        RepeatedPtrField<v1::Step>* steps) const {
   for (const auto& child : shape.steps) {
-    v1::Step* step = steps->Add();
-    const v1::StepOutline& outline = child->outline;
-    step->set_id(outline.id());
-    step->set_name(outline.name().empty() ? outline.id() : outline.name());
-    step->set_kind(outline.kind());
-    step->set_status(v1::STATUS_PENDING);
-    step->set_section(outline.section());
-    step->set_path(prefix + outline.id());
-    *step->mutable_needs() = outline.needs();
-    step->set_retry_max(outline.retry_max());
-    step->set_foreach_as(outline.foreach_as());
-    // The body of a foreach appears in its items.
-    if (!outline.foreach ()) AddSteps(*child, step->path() + "/", step->mutable_steps());
+    FillStep(*child, prefix + child->outline.id(), steps->Add());
   }
+}
+
+void RunView::FillStep(const Shape& shape, const std::string& path, v1::Step* step) const {
+  const v1::StepOutline& outline = shape.outline;
+  step->set_id(outline.id());
+  step->set_name(outline.name().empty() ? outline.id() : outline.name());
+  step->set_kind(outline.kind());
+  step->set_status(v1::STATUS_PENDING);
+  step->set_section(outline.section());
+  step->set_path(path);
+  *step->mutable_needs() = outline.needs();
+  step->set_retry_max(outline.retry_max());
+  step->set_foreach_as(outline.foreach_as());
+  step->set_loop_max(outline.loop_max());
+  // The body of a foreach appears in its items.
+  if (!outline.foreach ()) AddSteps(shape, path + "/", step->mutable_steps());
+}
+
+// A compensation is a step of its own, named by the whole path of what it undoes.
+bool RunView::FindUndo(std::string_view path, Place* place) {
+  const std::string_view last = path.substr(path.rfind('/') + 1);
+  std::string id(last.substr(0, last.find('[')));
+  if (id.size() < last.size()) id += kUndo;
+  const auto shape = undo_shapes_.find(id);
+  if (shape == undo_shapes_.end()) return false;
+  place->shape = shape->second.get();
+  const auto [at, fresh] = undo_steps_.try_emplace(std::string(path), nullptr);
+  if (fresh) {
+    at->second = run_.add_steps();
+    FillStep(*shape->second, std::string(path), at->second);
+    at->second->set_id(std::string(path));
+    at->second->set_name(std::string(path));
+    at->second->set_section(v1::SECTION_COMPENSATE);
+  }
+  place->step = at->second;
+  return true;
 }
 
 RunView::Place RunView::Find(std::string_view path) {
@@ -269,6 +348,11 @@ RunView::Place RunView::Find(std::string_view path) {
   place.shape = root_.get();
   if (root_ == nullptr) return {};
   RepeatedPtrField<v1::Step>* steps = run_.mutable_steps();
+  if (const size_t end = EndOfUndo(path); end > 0) {
+    if (!FindUndo(path.substr(0, end), &place)) return {};
+    path.remove_prefix(std::min(path.size(), end + 1));
+    steps = place.step->mutable_steps();
+  }
   for (int depth = 0; depth < kDepthMax && !path.empty(); ++depth) {
     std::string_view segment = path.substr(0, path.find('/'));
     path.remove_prefix(std::min(path.size(), segment.size() + 1));
@@ -320,7 +404,7 @@ v1::Item* RunView::FindItem(v1::Step* step, const Shape& shape, int32_t index) {
 
 void RunView::SetStatus(const Place& place, v1::Status status) {
   place.Visit([&](auto* node) {
-    parked_ += (status == v1::STATUS_PARKED) - (node->status() == v1::STATUS_PARKED);
+    stuck_ += static_cast<int>(IsStuck(status)) - static_cast<int>(IsStuck(node->status()));
     node->set_status(status);
     node->clear_retry_at();
   });
@@ -360,6 +444,22 @@ void RunView::ApplyStep(const v1::ExecutionEvent& event, const Place& place) {
       return end(v1::STATUS_PARKED, event.step_parked().reason());
     case E::kStepFinished:
       return OnStepFinished(event, place);
+    case E::kCacheHit:
+      return OnCacheHit(event, place);
+    case E::kWaitStarted:
+      SetStatus(place, v1::STATUS_WAITING);
+      place.Visit([&](auto* node) {
+        *node->mutable_started_at() = event.time();
+        node->set_reason(ReasonOf(event.wait_started()));
+      });
+      return;
+    case E::kStepHeld:
+      return end(v1::STATUS_WAITING, "held before it starts (--break-at)");
+    case E::kWaitEnded:
+    case E::kStepReleased:
+      SetStatus(place, event.has_wait_ended() ? v1::STATUS_RUNNING : v1::STATUS_PENDING);
+      place.Visit([&](auto* node) { node->clear_reason(); });
+      return;
     default:
       return;
   }
@@ -428,6 +528,18 @@ void RunView::OnStepFinished(const v1::ExecutionEvent& event, const Place& place
     *node->mutable_finished_at() = event.time();
     if (fact.has_output()) *node->mutable_output() = fact.output();
     if (fact.has_failure()) *node->mutable_failure() = fact.failure();
+  });
+}
+
+void RunView::OnCacheHit(const v1::ExecutionEvent& event, const Place& place) {
+  const v1::CacheHit& fact = event.cache_hit();
+  SetStatus(place, v1::STATUS_SUCCEEDED);
+  place.Visit([&](auto* node) {
+    *node->mutable_started_at() = event.time();
+    *node->mutable_finished_at() = event.time();
+    node->set_reason("cached: made by step " + fact.from_path() + " of run " + fact.from_run());
+    if (fact.has_output()) *node->mutable_output() = fact.output();
+    *node->mutable_artifacts() = fact.artifacts();
   });
 }
 

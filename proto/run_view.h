@@ -56,7 +56,9 @@ class RunView {
   void BuildShape(const v1::RunStarted& started);
   void AddSteps(const Shape& shape, const std::string& prefix,
                 google::protobuf::RepeatedPtrField<v1::Step>* steps) const;
+  void FillStep(const Shape& shape, const std::string& path, v1::Step* step) const;
   Place Find(std::string_view path);
+  bool FindUndo(std::string_view path, Place* place);
   v1::Item* FindItem(v1::Step* step, const Shape& shape, int32_t index);
   void SetStatus(const Place& place, v1::Status status);
   void ApplyFact(const v1::ExecutionEvent& event);
@@ -64,6 +66,7 @@ class RunView {
   void OnForeachStarted(const v1::ForeachStarted& fact, const Place& place);
   void OnAttemptStarted(const v1::ExecutionEvent& event, const Place& place);
   void OnAttemptFinished(const v1::ExecutionEvent& event, const Place& place);
+  void OnCacheHit(const v1::ExecutionEvent& event, const Place& place);
   void OnStepFinished(const v1::ExecutionEvent& event, const Place& place);
   bool CanMove(const google::protobuf::RepeatedPtrField<v1::Step>& steps, bool top) const;
   bool CanMove(const v1::Step& step) const;
@@ -74,7 +77,10 @@ class RunView {
   std::unique_ptr<Shape> root_;
   absl::flat_hash_map<const v1::Step*, std::unique_ptr<Foreach>> foreaches_;
   int64_t in_flight_ = 0;  // attempts between start and finish
-  int64_t parked_ = 0;     // steps and items
+  int64_t stuck_ = 0;      // steps and items that are parked, held or wait
+  absl::flat_hash_map<std::string, std::unique_ptr<Shape>> undo_shapes_;  // by the step's id
+  absl::flat_hash_map<std::string, v1::Step*> undo_steps_;                // by path
+  bool queued_ = false;
   bool on_failure_began_ = false;
   bool finally_began_ = false;
   bool finished_ = false;

@@ -1,4 +1,4 @@
-// Whether a run waits for a person: something is parked, and nothing else can go on.
+// Whether a run waits: something is parked, held or waits, and nothing else can go on.
 #include <algorithm>
 #include <string>
 
@@ -11,9 +11,9 @@ using google::protobuf::RepeatedPtrField;
 
 const v1::Run& RunView::run() const {
   if (!finished_ && root_ != nullptr) {
-    // Only a run that has something parked and no attempt in flight is worth a walk.
-    bool waits = parked_ > 0 && in_flight_ <= 0 && !CanMove(run_.steps(), true);
-    run_.set_status(waits ? v1::STATUS_WAITING : v1::STATUS_RUNNING);
+    // Only a run that has something stuck and no attempt in flight is worth a walk.
+    bool waits = stuck_ > 0 && in_flight_ <= 0 && !CanMove(run_.steps(), true);
+    run_.set_status(queued_ ? v1::STATUS_PENDING : waits ? v1::STATUS_WAITING : v1::STATUS_RUNNING);
   }
   return run_;
 }
@@ -51,14 +51,14 @@ bool RunView::CanMove(const RepeatedPtrField<v1::Step>& steps, bool top) const {
 }
 
 bool RunView::CanMove(const v1::Step& step) const {
-  if (step.status() == v1::STATUS_PARKED) return false;
+  if (step.status() == v1::STATUS_PARKED || step.status() == v1::STATUS_WAITING) return false;
   if (!foreaches_.contains(&step)) return step.steps().empty() || CanMove(step.steps(), false);
-  if (step.items_size() < step.item_count()) return true;
+  if (step.loop_max() == 0 && step.items_size() < step.item_count()) return true;
   bool all_over = true;
   for (const v1::Item& item : step.items()) {
     if (IsTerminal(item.status())) continue;
     all_over = false;
-    if (item.status() == v1::STATUS_PARKED) continue;
+    if (item.status() == v1::STATUS_PARKED || item.status() == v1::STATUS_WAITING) continue;
     if (item.steps().empty() || CanMove(item.steps(), false)) return true;
   }
   return all_over;

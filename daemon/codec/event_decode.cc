@@ -68,11 +68,44 @@ class Reader {
         return run::SectionStarted{Section(e.section_started().section())};
       case v1::ExecutionEvent::kRunFinished:
         return run::RunFinished{Status(e.run_finished().status()), Error(e.run_finished())};
+      case v1::ExecutionEvent::kRunAdmitted:
+        return run::RunAdmitted{};
+      case v1::ExecutionEvent::kLoopDecided:
+        return run::LoopDecided{Path(e.loop_decided().path()), e.loop_decided().round(),
+                                e.loop_decided().again()};
+      case v1::ExecutionEvent::kCacheHit:
+        return Get(e.cache_hit());
+      case v1::ExecutionEvent::kWaitStarted:
+        return Get(e.wait_started());
+      case v1::ExecutionEvent::kWaitEnded:
+        return run::WaitEnded{Path(e.wait_ended().path()), e.wait_ended().signal()};
+      case v1::ExecutionEvent::kSignalReceived:
+        return Get(e.signal_received());
+      case v1::ExecutionEvent::kStepHeld:
+        return run::StepHeld{Path(e.step_held().path())};
+      case v1::ExecutionEvent::kStepReleased:
+        return run::StepReleased{Path(e.step_released().path())};
       case v1::ExecutionEvent::FACT_NOT_SET:
         break;
     }
     Fail("it holds no fact that this release knows");
     return run::RunFinished{};
+  }
+
+  // What most runs do not have.
+  void GetRare(const v1::RunStarted& m, run::RunStarted* f) {
+    if (m.has_parent()) {
+      const absl::StatusOr<run::RunId> id = run::RunId::Parse(m.parent().run_id());
+      if (!id.ok()) Fail("the parent's run id is none");
+      f->parent = {id.value_or(run::RunId()), m.parent().path(), m.parent().attempt(),
+                   m.parent().depth()};
+    }
+    for (const v1::BundledFlow& file : m.files()) f->files.push_back({file.path(), file.digest()});
+    f->flow_path = m.flow_path();
+    f->break_at = {m.break_at().begin(), m.break_at().end()};
+    f->only = m.only();
+    f->concurrency_key = m.concurrency_key();
+    f->queued = m.queued();
   }
 
   run::RunStarted Get(const v1::RunStarted& m) {
@@ -92,6 +125,7 @@ class Reader {
     f.workspace = m.workspace();
     f.request_id = m.request_id();
     f.request_hash = m.request_hash();
+    GetRare(m, &f);
     return f;
   }
 
@@ -101,7 +135,34 @@ class Reader {
   }
 
   run::AttemptStarted Get(const v1::AttemptStarted& m) {
-    return {Path(m.path()), Attempt(m.attempt()), Value(m.input()), m.idempotency_key()};
+    return {Path(m.path()),      Attempt(m.attempt()), Value(m.input()),
+            m.idempotency_key(), m.cache_key(),        m.cache_miss()};
+  }
+
+  run::CacheHit Get(const v1::CacheHit& m) {
+    run::CacheHit f{Path(m.path()),          m.key(),           m.from_run(),
+                    m.from_path(),           Time(m.made_at()), Value(m.output()),
+                    Artifacts(m.artifacts())};
+    return f;
+  }
+
+  run::WaitStarted Get(const v1::WaitStarted& m) {
+    return {Path(m.path()), m.has_until() ? Time(m.until()) : absl::InfiniteFuture(), m.signal(),
+            m.match(), m.schema()};
+  }
+
+  run::SignalReceived Get(const v1::SignalReceived& m) {
+    if (m.payload().has_blob()) Fail("a signal's payload is a blob");
+    return {m.name(), Value(m.payload()), m.id()};
+  }
+
+  template <typename Messages>
+  std::vector<run::ArtifactRef> Artifacts(const Messages& messages) {
+    std::vector<run::ArtifactRef> artifacts;
+    for (const v1::Artifact& a : messages) {
+      artifacts.push_back({a.name(), a.path(), Digest(a.sha256()), a.bytes(), a.report()});
+    }
+    return artifacts;
   }
 
   run::AttemptFinished Get(const v1::AttemptFinished& m) {
@@ -111,9 +172,7 @@ class Reader {
     f.outcome = Outcome(m.outcome());
     f.output = Value(m.output());
     f.error = Error(m);
-    for (const v1::Artifact& a : m.artifacts()) {
-      f.artifacts.push_back({a.name(), a.path(), Digest(a.sha256()), a.bytes(), a.report()});
-    }
+    f.artifacts = Artifacts(m.artifacts());
     f.step_status = Status(m.step_status());
     if (m.has_usage()) {
       const v1::Usage& u = m.usage();
@@ -249,6 +308,8 @@ class Reader {
         return flowspec::Section::kOnFailure;
       case v1::SECTION_FINALLY:
         return flowspec::Section::kFinally;
+      case v1::SECTION_COMPENSATE:
+        return flowspec::Section::kCompensate;
       default:
         break;
     }

@@ -78,6 +78,8 @@ v1::Section ToProto(flowspec::Section section) {
       return v1::SECTION_MAIN;
     case flowspec::Section::kOnFailure:
       return v1::SECTION_ON_FAILURE;
+    case flowspec::Section::kCompensate:
+      return v1::SECTION_COMPENSATE;
     case flowspec::Section::kFinally:
       return v1::SECTION_FINALLY;
   }
@@ -152,7 +154,74 @@ class Writer {
     SetText(f.workspace, m->mutable_workspace());
     SetText(f.request_id, m->mutable_request_id());
     SetText(f.request_hash, m->mutable_request_hash());
+    PutRare(f, m);
   }
+
+  // What most runs do not have.
+  void PutRare(const run::RunStarted& f, v1::RunStarted* m) const {
+    if (f.parent) {
+      v1::RunParent* parent = m->mutable_parent();
+      parent->set_run_id(f.parent->run.ToString());
+      SetText(f.parent->path, parent->mutable_path());
+      parent->set_attempt(f.parent->attempt);
+      parent->set_depth(f.parent->depth);
+    }
+    for (const run::BundledFlow& file : f.files) {
+      v1::BundledFlow* to = m->add_files();
+      SetText(file.path, to->mutable_path());
+      SetText(file.digest, to->mutable_digest());
+    }
+    SetText(f.flow_path, m->mutable_flow_path());
+    for (const std::string& id : f.break_at) SetText(id, m->add_break_at());
+    SetText(f.only, m->mutable_only());
+    SetText(f.concurrency_key, m->mutable_concurrency_key());
+    m->set_queued(f.queued);
+  }
+
+  void Put(const run::RunAdmitted&) { to_.mutable_run_admitted(); }
+
+  void Put(const run::LoopDecided& f) {
+    auto* m = to_.mutable_loop_decided();
+    PutPath(f.path, m);
+    m->set_round(f.round);
+    m->set_again(f.again);
+  }
+
+  void Put(const run::CacheHit& f) {
+    auto* m = to_.mutable_cache_hit();
+    PutPath(f.path, m);
+    SetText(f.key, m->mutable_key());
+    SetText(f.from_run, m->mutable_from_run());
+    SetText(f.from_path, m->mutable_from_path());
+    SetTime(f.made_at, m->mutable_made_at());
+    Put(f.output, m, &v1::CacheHit::mutable_output);
+    for (const run::ArtifactRef& artifact : f.artifacts) Put(artifact, m->add_artifacts());
+  }
+
+  void Put(const run::WaitStarted& f) {
+    auto* m = to_.mutable_wait_started();
+    PutPath(f.path, m);
+    if (f.until != absl::InfiniteFuture()) SetTime(f.until, m->mutable_until());
+    SetText(f.signal, m->mutable_signal());
+    SetText(f.match, m->mutable_match());
+    SetText(f.schema, m->mutable_schema());
+  }
+
+  void Put(const run::WaitEnded& f) {
+    auto* m = to_.mutable_wait_ended();
+    PutPath(f.path, m);
+    m->set_signal(f.signal);
+  }
+
+  void Put(const run::SignalReceived& f) {
+    auto* m = to_.mutable_signal_received();
+    SetText(f.name, m->mutable_name());
+    Put(f.payload, m, &v1::SignalReceived::mutable_payload);
+    SetText(f.id, m->mutable_id());
+  }
+
+  void Put(const run::StepHeld& f) { PutPath(f.path, to_.mutable_step_held()); }
+  void Put(const run::StepReleased& f) { PutPath(f.path, to_.mutable_step_released()); }
 
   void Put(const run::ForeachStarted& f) {
     auto* m = to_.mutable_foreach_started();
@@ -170,6 +239,8 @@ class Writer {
     m->set_attempt(f.attempt);
     Put(f.input, m, &v1::AttemptStarted::mutable_input);
     SetText(f.idempotency_key, m->mutable_idempotency_key());
+    SetText(f.cache_key, m->mutable_cache_key());
+    SetText(f.cache_miss, m->mutable_cache_miss());
   }
 
   void Put(const run::AttemptFinished& f) {

@@ -111,6 +111,7 @@ ItemsOf Engine::ItemsLoader(LiveRun& live) {
     std::shared_ptr<const Items>& items = live.items[run::PathOf(live.state, fan)];
     if (items == nullptr) {  // after a restart
       const run::Fan& state = live.state.fans.at(fan);
+      if (state.items.absent()) return items = std::make_shared<Items>();
       auto loaded = LoadItems(state.items, state.keys, world_.blobs);
       if (!loaded.ok()) {
         AddProblem(absl::StrCat("run ", live.state.start.run.ToString(), ": items cannot be read: ",

@@ -69,9 +69,8 @@ void Engine::Submit() {
     return;
   }
   writing_ = std::exchange(gathering_, Gathered());
-  writer_.Append(writing_->batch, [this](absl::Status status) {
-    Post(WrittenMessage{std::move(status)});
-  });
+  writer_.Append(writing_->batch,
+                 [this](absl::Status status) { Post(WrittenMessage{std::move(status)}); });
 }
 
 void Engine::Handle(const WrittenMessage& message) {

@@ -4,12 +4,13 @@
 
 #include <algorithm>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "daemon/engine/evaluation.h"
+#include "daemon/engine/fan_out.h"
 #include "flowspec/json_array.h"
 #include "flowspec/json_text.h"
+#include "flowspec/reader.h"
 #include "flowspec/value_schema.h"
 
 namespace beamline::engine {
@@ -22,8 +23,6 @@ using run::kRunNode;
 using run::NodeIndex;
 using run::RunState;
 using Phase = run::ReportResolution::Phase;
-
-constexpr size_t kItemsMax = 1'000'000;
 
 void Want(const flowspec::Template& value, std::vector<ExprIndex>* wanted) {
   for (ExprIndex expr : value.Holes()) wanted->push_back(expr);
@@ -65,23 +64,32 @@ std::string DefaultKey(const RunState& state, NodeIndex index, const ItemsOf& it
   const run::Node& node = state.node(index);
   const std::string above = DefaultKey(state, node.parent, items_of);
   if (node.item < 0) return absl::StrCat(above, "/", state.plan->step(node.step).id);
-  const std::shared_ptr<const Items> items = items_of(node.parent);
+  const std::shared_ptr<const Items> items = items_of(node.parent);  // none: rounds of a loop
   const auto i = static_cast<size_t>(node.item);
   return absl::StrCat(above, "/", i < items->keys.size() ? items->keys[i] : absl::StrCat(i));
 }
 
-// The array of a foreach (null for tolerated failures), the map of a parallel, or the last child's.
+// The array of a foreach (null for tolerated failures), the last round of a loop, the map of a
+// parallel, what the last child of a `do` made, or what a `wait` got.
 LazyText RawOutput(const RunState& state, NodeIndex index) {
   LazyText text;
   const run::Node& node = state.node(index);
   const Step& step = state.plan->step(node.step);
   if (node.is_fan) {
     const run::Fan& fan = state.fans.at(index);
+    if (step.loop) {
+      text.Add(fan.done[static_cast<size_t>(fan.next - 1)].output);
+      return text;
+    }
     for (int32_t i = 0; i < fan.count; ++i) {
       text.Add(i == 0 ? "[" : ",");
       text.Add(fan.done[static_cast<size_t>(i)].output);
     }
     text.Add(fan.count == 0 ? "[]" : "]");
+    return text;
+  }
+  if (step.kind == StepKind::kWait) {
+    text.Add(node.output);
     return text;
   }
   if (step.kind == StepKind::kDo) {
@@ -100,7 +108,11 @@ LazyText RawOutput(const RunState& state, NodeIndex index) {
 
 void WantEnter(const Step& step, bool is_fan, bool decided, std::vector<ExprIndex>* wanted) {
   if (step.condition >= 0 && !decided) wanted->push_back(step.condition);
-  if (is_fan) return Want(step.foreach->items, wanted);
+  if (step.foreach && is_fan) return Want(step.foreach->items, wanted);
+  if (step.matrix && is_fan) {
+    for (const auto& [axis, values] : step.matrix->axes) Want(values, wanted);
+  }
+  if (is_fan) return;
   WantBody(step, wanted);
 }
 
@@ -117,7 +129,11 @@ class Work {
   Resolver::Resolved Run() {
     run::Error error;
     if (job_.context) error = evaluation_.SetContext();
-    if (error.ok()) error = job_.report.phase == Phase::kEnter ? Enter() : Leave();
+    if (error.ok()) {
+      error = job_.report.phase == Phase::kEnter   ? Enter()
+              : job_.report.phase == Phase::kRound ? Round()
+                                                   : Leave();
+    }
     job_.report.error = std::move(error);
     return {std::move(job_.report), std::move(items_)};
   }
@@ -128,14 +144,8 @@ class Work {
   run::Error Enter() {
     if (step().condition >= 0 && !job_.decided) {
       evaluation_.Evaluate(job_.wanted);
-      absl::StatusOr<std::string> condition = evaluation_.Result(step().condition);
-      if (!condition.ok()) return ExpressionError(condition.status());
-      if (*condition != "true" && *condition != "false") {
-        return Failed(
-            absl::StrCat("`if` must come to true or false; it came to ", condition->substr(0, 60)));
-      }
-      job_.report.condition = *condition == "true";
-      if (!job_.report.condition) return {};
+      run::Error error = Condition(step().condition, "if", &job_.report.condition);
+      if (!error.ok() || !job_.report.condition) return error;
     }
     evaluation_.Evaluate(job_.wanted);
     if (job_.is_fan) return Fan();
@@ -170,6 +180,7 @@ class Work {
           flowspec::JsonKind(*key) == '"' ? flowspec::UnquoteJson(*key) : *key;
     }
     if (step().kind == StepKind::kFail) return FailStep(*input);
+    if (step().kind == StepKind::kWait) return WaitStep(*input);
     if (run::Error error = AddArtifacts(&*input); !error.ok()) return error;
     if (step().kind == StepKind::kSet) return SetStep(*std::move(input));
     return Store(*std::move(input), &job_.report.input);
@@ -229,71 +240,72 @@ class Work {
   }
 
   run::Error Fan() {
-    absl::StatusOr<std::string> array = evaluation_.Render(step().foreach->items);
-    if (!array.ok()) return ExpressionError(array.status());
-    if (flowspec::JsonKind(*array) != '[') {
-      return Failed(
-          absl::StrCat("`foreach.items` must come to an array; it came to ", array->substr(0, 60)));
+    if (step().loop) {
+      job_.report.count = step().loop->max;
+      return {};
     }
-    auto items = std::make_shared<Items>();
-    for (std::string_view item : flowspec::ArrayElements(*array)) items->items.emplace_back(item);
-    if (items->items.size() > kItemsMax) {
-      return {"limit", absl::StrCat("`foreach.items` has ", items->items.size(), " items; at most ",
-                                    kItemsMax)};
+    FannedOut out;
+    run::Error error = step().foreach
+                           ? FanOutForeach(*step().foreach, &evaluation_, &job_.scope, &out)
+                           : FanOutMatrix(*step().matrix, &evaluation_, &out);
+    if (!error.ok()) return error;
+    job_.report.count = static_cast<int32_t>(out.items->items.size());
+    error = Store(std::move(out.items_json), &job_.report.items);
+    if (error.ok() && !out.keys_json.empty()) {
+      error = Store(std::move(out.keys_json), &job_.report.keys);
     }
-    if (step().foreach->batch > 1) Batch(items.get(), &*array);
-    if (run::Error error = Keys(items.get()); !error.ok()) return error;
-    job_.report.count = static_cast<int32_t>(items->items.size());
-    if (run::Error error = Store(*std::move(array), &job_.report.items); !error.ok()) return error;
-    items_ = std::move(items);
+    items_ = std::move(out.items);
+    return error;
+  }
+
+  // Whether a loop goes on after the round that is over.
+  run::Error Round() {
+    const flowspec::Loop& loop = *step().loop;
+    absl::StatusOr<std::string> raw = job_.raw_output.Join(blobs_);
+    if (!raw.ok()) return {"output", std::string(raw.status().message())};
+    job_.scope.Set("output", *std::move(raw));
+    evaluation_.Evaluate(job_.wanted);
+    bool holds = false;
+    run::Error error = Condition(loop.condition, loop.until ? "until" : "while", &holds);
+    job_.report.condition = holds != loop.until;
+    return error;
+  }
+
+  run::Error Condition(ExprIndex expr, const char* name, bool* holds) {
+    absl::StatusOr<std::string> value = evaluation_.Result(expr);
+    if (!value.ok()) return ExpressionError(value.status());
+    *holds = *value == "true";
+    if (*holds || *value == "false") return {};
+    return Failed(
+        absl::StrCat("`", name, "` must come to true or false; it came to ", value->substr(0, 60)));
+  }
+
+  // What a `wait` waits for.
+  run::Error WaitStep(const std::string& input) {
+    run::Wait& wait = job_.report.wait.emplace();
+    for (const auto& [key, value] : flowspec::ObjectMembers(input)) {
+      if (key == "\"signal\"") {
+        for (const auto& [name, member] : flowspec::ObjectMembers(value)) {
+          if (name == "\"name\"") wait.signal = flowspec::UnquoteJson(member);
+          if (name == "\"match\"") wait.match = member;
+          if (name == "\"schema\"") wait.schema = member;
+        }
+        continue;
+      }
+      const bool pause = key == "\"for\"";
+      const std::string text =
+          flowspec::JsonKind(value) == '"' ? flowspec::UnquoteJson(value) : std::string(value);
+      const auto duration = pause ? flowspec::ParseDuration(text) : std::nullopt;
+      if (duration) wait.pause = *duration;
+      std::string why;
+      const bool time = !pause && absl::ParseTime(absl::RFC3339_full, text, &wait.until, &why);
+      if (duration || time) continue;
+      return {"expression",
+              absl::StrCat("`", pause ? "for" : "until", "` must come to a ",
+                           pause ? "duration such as 10m" : "time such as 2030-01-01T00:00:00Z",
+                           "; it came to ", text.substr(0, 60))};
+    }
     return {};
-  }
-
-  void Batch(Items* items, std::string* array) {
-    const auto size = static_cast<size_t>(step().foreach->batch);
-    std::vector<std::string> batches;
-    for (size_t i = 0; i < items->items.size(); i += size) {
-      const size_t end = std::min(items->items.size(), i + size);
-      batches.push_back(
-          absl::StrCat("[",
-                       absl::StrJoin(items->items.begin() + static_cast<ptrdiff_t>(i),
-                                     items->items.begin() + static_cast<ptrdiff_t>(end), ","),
-                       "]"));
-    }
-    items->items = std::move(batches);
-    *array = absl::StrCat("[", absl::StrJoin(items->items, ","), "]");
-  }
-
-  // Keys name items in idempotency keys and for people: they must differ.
-  run::Error Keys(Items* items) {
-    if (step().foreach->key.empty()) return {};
-    absl::flat_hash_set<std::string> seen;
-    std::string array = "[";
-    std::vector<ExprIndex> wanted;
-    Want(step().foreach->key, &wanted);
-    for (size_t i = 0; i < items->items.size(); ++i) {
-      job_.scope.Set("item", items->items[i]);
-      job_.scope.Set(step().foreach->as, items->items[i]);
-      job_.scope.Set("index", absl::StrCat(i));
-      for (ExprIndex expr : wanted) evaluation_.Forget(expr);
-      evaluation_.Evaluate(wanted);
-      absl::StatusOr<std::string> json = evaluation_.Render(step().foreach->key);
-      if (!json.ok()) return ExpressionError(json.status());
-      const char kind = flowspec::JsonKind(*json);
-      std::string key = kind == '"' ? flowspec::UnquoteJson(*json) : *json;
-      if ((kind != '"' && kind != '0') || key.empty() || key.size() > 256) {
-        return Failed(absl::StrCat("`foreach.key` of item ", i,
-                                   " must be a text of at most 256 "
-                                   "bytes or a number; it is ",
-                                   key.substr(0, 60)));
-      }
-      if (!seen.insert(key).second) {
-        return Failed(absl::StrCat("two items have the key `", key, "`"));
-      }
-      absl::StrAppend(&array, i > 0 ? "," : "", flowspec::QuoteJson(key));
-      items->keys.push_back(std::move(key));
-    }
-    return Store(absl::StrCat(array, "]"), &job_.report.keys);
   }
 
   run::Error Leave() {
@@ -347,7 +359,11 @@ ResolveJob MakeResolveJob(std::shared_ptr<const CompiledFlow> flow, const RunSta
     is_fan = node.is_fan;
     decided = node.item >= 0;
     const Step& s = state.plan->step(step);
-    if (!node.leaving) {
+    if (effect.phase == Phase::kRound) {
+      wanted.push_back(s.loop->condition);
+      seen_from = state.fans.at(index).last;
+      if (state.node(seen_from).first_child >= 0) seen_from = state.node(seen_from).first_child;
+    } else if (!node.leaving) {
       WantEnter(s, is_fan, decided, &wanted);
     } else if (!is_fan) {
       Want(s.output, &wanted);
@@ -358,7 +374,7 @@ ResolveJob MakeResolveJob(std::shared_ptr<const CompiledFlow> flow, const RunSta
   if (step >= 0 && !state.node(index).leaving) {
     // Evaluated later in the same job, so what they read is gathered, too.
     const Step& s = state.plan->step(step);
-    if (is_fan) Want(s.foreach->key, &read);
+    if (is_fan && s.foreach) Want(s.foreach->key, &read);
     if (!is_fan && s.kind == StepKind::kSet) Want(s.output, &read);
   }
   bool context = false;
@@ -376,7 +392,8 @@ ResolveJob MakeResolveJob(std::shared_ptr<const CompiledFlow> flow, const RunSta
   job.report.path = run::PathOf(state, index);
   job.report.phase = effect.phase;
   job.report.attempt = effect.attempt;
-  if (step >= 0 && state.node(index).leaving) job.raw_output = RawOutput(state, index);
+  const bool over = step >= 0 && (state.node(index).leaving || effect.phase == Phase::kRound);
+  if (over) job.raw_output = RawOutput(state, index);
   if (effect.attempt > 0) job.report.idempotency_key = DefaultKey(state, index, items_of);
   return job;
 }
@@ -401,7 +418,7 @@ bool Resolver::Quick(const ResolveJob& job) const {
   if (!job.scope.here() || !job.raw_output.here()) return false;
   if (job.scope.bytes() + job.raw_output.bytes() > kInlineBytesMax / 2) return false;
   if (job.context && !job.flow->fixed_context) return false;
-  if (job.is_fan && !job.flow->plan->step(job.step).foreach->key.empty()) return false;
+  if (job.is_fan && !job.flow->plan->step(job.step).loop) return false;
   if (job.step >= 0 && NeedsReshape(job.flow->plan->step(job.step))) return false;
   return std::all_of(job.wanted.begin(), job.wanted.end(), plain);
 }

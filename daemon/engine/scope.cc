@@ -101,9 +101,7 @@ Scope::Scope(const RunState& state, NodeIndex node,
 }
 
 void Scope::AddRoot(const RunState& state, const flowspec::Reference& reference, absl::Time now) {
-  const bool known = std::any_of(roots_.begin(), roots_.end(),
-                                 [&](const auto& root) { return root.first == reference.root; });
-  if (known) return;
+  if (Has(reference.root)) return;
   LazyText text;
   if (reference.root == "inputs") {
     text.Add(state.start.inputs);
@@ -129,19 +127,56 @@ void Scope::AddItems(const RunState& state, NodeIndex node, const ItemsOf& items
     const int32_t index = state.node(at).item;
     if (index < 0) continue;
     const NodeIndex fan = state.node(at).parent;
+    const flowspec::Step& step = state.step_of(fan);
+    if (step.loop) {
+      if (!Has("loop")) AddLoop(state, fan, at);
+      continue;
+    }
     const std::shared_ptr<const Items> items = items_of(fan);
     const auto i = static_cast<size_t>(index);
     const std::string item = i < items->items.size() ? items->items[i] : "null";
-    const std::string& as = state.step_of(fan).foreach->as;
+    if (step.matrix) {
+      if (!Has("matrix")) Set("matrix", item);
+      continue;
+    }
     if (innermost) {
       Set("item", item);
       Set("index", absl::StrCat(index));
     }
     innermost = false;
-    const bool shadowed = std::any_of(roots_.begin(), roots_.end(),
-                                      [&](const auto& root) { return root.first == as; });
-    if (!shadowed) Set(as, item);
+    if (!Has(step.foreach->as)) Set(step.foreach->as, item);
   }
+}
+
+// {"index": …, "prev": …}: `prev` is what the round before came to, of a container a map of its
+// children by id; null in the first round.
+void Scope::AddLoop(const RunState& state, NodeIndex loop, NodeIndex round) {
+  const run::Fan& fan = state.fans.at(loop);
+  const NodeIndex before = fan.last == round ? fan.before : fan.last;
+  LazyText text;
+  text.Add(absl::StrCat("{\"index\":", state.node(round).item, ",\"prev\":"));
+  const flowspec::Step& step = state.step_of(loop);
+  if (before < 0) {
+    text.Add("null");
+  } else if (step.children.empty()) {
+    text.Add(fan.done[static_cast<size_t>(state.node(before).item)].output);
+  } else {
+    const NodeIndex first = state.node(before).first_child;
+    for (size_t i = 0; i < step.children.size(); ++i) {
+      const NodeIndex child = first + static_cast<NodeIndex>(i);
+      text.Add(absl::StrCat(i > 0 ? "," : "{", flowspec::QuoteJson(state.step_of(child).id), ":"));
+      text.Add(state.node(child).output);
+    }
+    text.Add("}");
+  }
+  text.Add("}");
+  Count(text);
+  roots_.emplace_back("loop", std::move(text));
+}
+
+bool Scope::Has(std::string_view root) const {
+  return std::any_of(roots_.begin(), roots_.end(),
+                     [&](const auto& known) { return known.first == root; });
 }
 
 void Scope::AddStep(const RunState& state, NodeIndex from, const flowspec::Reference& reference,

@@ -54,6 +54,8 @@ class Scope {
 
   void AddRoot(const run::RunState& state, const flowspec::Reference& reference, absl::Time now);
   void AddItems(const run::RunState& state, run::NodeIndex node, const ItemsOf& items_of);
+  void AddLoop(const run::RunState& state, run::NodeIndex loop, run::NodeIndex round);
+  bool Has(std::string_view root) const;
   void AddStep(const run::RunState& state, run::NodeIndex from,
                const flowspec::Reference& reference, const ItemsOf& items_of);
   void AddField(StepFields& step, const std::string& name, LazyText text);

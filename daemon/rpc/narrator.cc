@@ -1,6 +1,7 @@
 // Events of the store as events of the wire.
 #include "daemon/rpc/narrator.h"
 
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -17,6 +18,8 @@ v1::Section ToWire(flowspec::Section section) {
       return v1::SECTION_ON_FAILURE;
     case flowspec::Section::kFinally:
       return v1::SECTION_FINALLY;
+    case flowspec::Section::kCompensate:
+      return v1::SECTION_COMPENSATE;
     case flowspec::Section::kMain:
       break;
   }
@@ -24,6 +27,7 @@ v1::Section ToWire(flowspec::Section section) {
 }
 
 void AddOutline(const flowspec::Flow& flow, v1::RunStarted* started) {
+  std::set<int32_t> undoing;  // a step stands before what undoes it
   for (const flowspec::Step& step : flow.steps) {
     v1::StepOutline* outline = started->add_outline();
     outline->set_id(step.id);
@@ -32,8 +36,12 @@ void AddOutline(const flowspec::Flow& flow, v1::RunStarted* started) {
     outline->set_section(ToWire(step.section));
     if (step.parent >= 0) outline->set_parent(step.parent);
     outline->set_retry_max(step.retry.max);
-    outline->set_foreach(step.foreach.has_value());
+    outline->set_foreach(step.foreach || step.matrix || step.loop);
     if (step.foreach) outline->set_foreach_as(step.foreach->as);
+    if (step.matrix) outline->set_foreach_as("matrix");
+    if (step.loop) outline->set_loop_max(step.loop->max);
+    if (step.compensate >= 0) undoing.insert(step.compensate);
+    outline->set_undoes(undoing.contains(started->outline_size() - 1));
     for (const flowspec::Need& need : step.needs) {
       outline->add_needs(flow.steps[static_cast<size_t>(need.step)].id);
     }

@@ -6,8 +6,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/run/evolve.h"
+#include "daemon/run/pending.h"
 #include "daemon/run/retry.h"
 #include "daemon/run/settle.h"
+#include "flowspec/json_match.h"
+#include "flowspec/value_schema.h"
 
 namespace beamline::run {
 namespace {
@@ -20,6 +23,8 @@ using Facts = absl::StatusOr<std::vector<Fact>>;
 
 // A step that took the daemon down with it each time must not do so for ever.
 constexpr int32_t kUnknownsMax = 10;
+
+constexpr size_t kSignalsMax = 1000;  // that nobody has taken yet
 
 absl::Status Stale(const char* what, const std::string& path) {
   const std::string whose = path.empty() ? "the run" : absl::StrCat("`", path, "`");
@@ -41,12 +46,12 @@ class Decision {
     const NodeIndex index = FindNode(state_, report.path);
     if (index < 0) return Stale("the resolution", report.path);
     const Node& node = state_.node(index);
-    const auto phase =
-        node.leaving ? ReportResolution::Phase::kLeave : ReportResolution::Phase::kEnter;
-    if (node.owed[static_cast<size_t>(OwedKind::kResolve)] == 0 || report.phase != phase) {
+    if (node.owed[static_cast<size_t>(OwedKind::kResolve)] == 0 ||
+        report.phase != PhaseOf(state_, index)) {
       return Stale("the resolution", report.path);
     }
     if (node.leaving) return Left(report);
+    if (report.phase == ReportResolution::Phase::kRound) return Rounded(report, index);
     return Entered(report, node, state_.plan->step(node.step));
   }
 
@@ -67,6 +72,9 @@ class Decision {
     if (owed[static_cast<size_t>(OwedKind::kWake)] == 0) return Stale("the timer", timer.path);
     const absl::Time at = index == kRunNode ? state_.wake_at : state_.node(index).wake_at;
     if (now_ < at) return absl::FailedPreconditionError("the timer came before its time");
+    if (const auto wait = state_.waits.find(index); wait != state_.waits.end()) {
+      return WaitedFor(wait->second, timer.path, state_.step_of(index));
+    }
     return std::vector<Fact>{
         StopRequested{timer.path, timer.reason,
                       absl::StrCat("not done by ",
@@ -81,11 +89,57 @@ class Decision {
     if (!wish.force && state_.stop) {
       return absl::AlreadyExistsError("the run is being stopped already");
     }
-    if (!wish.force && state_.section == flowspec::Section::kFinally) {
-      return absl::FailedPreconditionError(
-          "the run is in its `finally` steps, which always run; --force ends them, too");
+    const char* last = state_.section == flowspec::Section::kFinally      ? "finally"
+                       : state_.section == flowspec::Section::kCompensate ? "compensate"
+                                                                          : nullptr;
+    if (!wish.force && last != nullptr) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the run is in its `", last, "` steps, which always run; --force ends them, too"));
     }
     return std::vector<Fact>{StopRequested{"", StopReason::kCancel, wish.reason, wish.force}};
+  }
+
+  Facts operator()(const SendSignal& wish) {
+    if (IsTerminal(state_.status)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the run is already over: ", StatusName(state_.status)));
+    }
+    if (state_.signal_ids.contains(wish.id)) {
+      return absl::AlreadyExistsError("this signal came before");
+    }
+    if (state_.signals.size() >= kSignalsMax) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          kSignalsMax,
+          " signals wait to be taken by the run; it takes no more until it took some"));
+    }
+    std::vector<Fact> facts{SignalReceived{wish.name, wish.payload, wish.id}};
+    // The first one that waits, in the order of the run's nodes.
+    for (auto at = state_.listening.lower_bound({wish.name, 0});
+         at != state_.listening.end() && at->first == wish.name; ++at) {
+      if (!Takes(state_.waits.at(at->second), wish.payload)) continue;
+      facts.push_back(WaitEnded{PathOf(state_, at->second), state_.seq + 1});
+      break;
+    }
+    return facts;
+  }
+
+  Facts operator()(const AdmitRun&) {
+    if (state_.status != Status::kPending || state_.stop) return Stale("the turn", "");
+    return std::vector<Fact>{RunAdmitted{}};
+  }
+
+  Facts operator()(const ReleaseStep& wish) {
+    std::vector<Fact> facts;
+    const auto count = static_cast<NodeIndex>(state_.nodes.size());
+    for (NodeIndex i = 0; i < count; ++i) {
+      if (!state_.node(i).held) continue;
+      std::string path = PathOf(state_, i);
+      if (wish.path.empty() || wish.path == path) facts.push_back(StepReleased{std::move(path)});
+    }
+    if (!facts.empty()) return facts;
+    return absl::FailedPreconditionError(wish.path.empty()
+                                             ? "no step of the run is held"
+                                             : absl::StrCat("step `", wish.path, "` is not held"));
   }
 
  private:
@@ -101,6 +155,45 @@ class Decision {
       return std::vector<Fact>{StepFinished{report.path, Status::kFailed, {}, report.error}};
     }
     return std::vector<Fact>{StepFinished{report.path, Status::kSucceeded, report.output, {}}};
+  }
+
+  Facts Rounded(const ReportResolution& report, NodeIndex index) {
+    if (!report.error.ok()) {
+      return std::vector<Fact>{StepFinished{report.path, Status::kFailed, {}, report.error}};
+    }
+    return std::vector<Fact>{
+        LoopDecided{report.path, state_.fans.at(index).next - 1, report.condition}};
+  }
+
+  static bool Takes(const WaitStarted& wait, const Value& payload) {
+    const std::string json = payload.absent() ? "null" : payload.json();
+    return (wait.match.empty() || flowspec::JsonHolds(json, wait.match)) &&
+           (wait.schema.empty() || flowspec::CheckValue(wait.schema, json).empty());
+  }
+
+  Facts Waits(const ReportResolution& report) {
+    const Wait& wait = *report.wait;
+    WaitStarted fact{report.path, std::min(wait.until, now_ + wait.pause), wait.signal, wait.match,
+                     wait.schema};
+    std::vector<Fact> facts{fact};
+    for (const Signal& signal : state_.signals) {
+      if (signal.name != wait.signal || !Takes(fact, signal.payload)) continue;
+      facts.push_back(WaitEnded{report.path, signal.seq});
+      return facts;
+    }
+    if (fact.until <= now_) facts.push_back(WaitEnded{report.path});
+    return facts;
+  }
+
+  // The time of a wait has come, or its time is over.
+  Facts WaitedFor(const WaitStarted& wait, const std::string& path, const Step& step) {
+    if (wait.until <= now_) return std::vector<Fact>{WaitEnded{path}};
+    const Error error{"timeout", wait.signal.empty()
+                                     ? std::string("not done within its time")
+                                     : absl::StrCat("the signal `", wait.signal,
+                                                    "` did not come within its time")};
+    if (step.on_error == OnError::kPark) return std::vector<Fact>{StepParked{path, error.message}};
+    return std::vector<Fact>{StepFinished{path, Status::kFailed, {}, error}};
   }
 
   Facts Entered(const ReportResolution& report, const Node& node, const Step& step) {
@@ -125,9 +218,12 @@ class Decision {
           ForeachStarted{report.path, report.items, report.keys, report.count}};
     }
     if (container) return std::vector<Fact>{StepStarted{report.path}};
+    if (report.wait) return Waits(report);
+    if (report.hit) return std::vector<Fact>{*report.hit};
     if (report.attempt != node.attempt + 1) return Stale("the resolution", report.path);
-    std::vector<Fact> facts{
-        AttemptStarted{report.path, report.attempt, report.input, report.idempotency_key}};
+    std::vector<Fact> facts{AttemptStarted{report.path, report.attempt, report.input,
+                                           report.idempotency_key, report.cache_key,
+                                           report.cache_miss}};
     if (step.kind == StepKind::kSet) {
       facts.push_back(
           AttemptFinished{.path = report.path, .attempt = report.attempt, .output = report.output});
@@ -211,7 +307,9 @@ class Decision {
 
 absl::StatusOr<std::vector<Event>> Decide(const RunState& state, const Command& command,
                                           absl::Time now) {
-  if (IsTerminal(state.status) && !std::holds_alternative<CancelRun>(command.wish)) {
+  const bool of_people = std::holds_alternative<CancelRun>(command.wish) ||
+                         std::holds_alternative<SendSignal>(command.wish);
+  if (IsTerminal(state.status) && !of_people) {
     return absl::AbortedError("the run is finished");
   }
   Facts facts = std::visit(Decision(state, command, now), command.wish);

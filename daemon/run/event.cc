@@ -34,6 +34,22 @@ template <>
 constexpr const char* kName<SectionStarted> = "SectionStarted";
 template <>
 constexpr const char* kName<RunFinished> = "RunFinished";
+template <>
+constexpr const char* kName<RunAdmitted> = "RunAdmitted";
+template <>
+constexpr const char* kName<LoopDecided> = "LoopDecided";
+template <>
+constexpr const char* kName<CacheHit> = "CacheHit";
+template <>
+constexpr const char* kName<WaitStarted> = "WaitStarted";
+template <>
+constexpr const char* kName<WaitEnded> = "WaitEnded";
+template <>
+constexpr const char* kName<SignalReceived> = "SignalReceived";
+template <>
+constexpr const char* kName<StepHeld> = "StepHeld";
+template <>
+constexpr const char* kName<StepReleased> = "StepReleased";
 
 }  // namespace
 

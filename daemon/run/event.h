@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -30,10 +31,27 @@ const char* StatusName(Status status);
 // True for the states that a step never leaves by itself: parked is not one.
 bool IsTerminal(Status status);
 
+// Larger payloads of signals are refused.
+inline constexpr size_t kSignalBytesMax = 64 * 1024;
+
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
 // `path` in all of these names a step's place in the run: "build", "draft/write" (child of a
 // container), "enrich[17]" (item 17 of a foreach), "enrich[17]/load". The empty path is the run.
+
+// The step that started this run as its sub-flow, and how deep that is; 1 = its run has no parent.
+struct Parent {
+  RunId run;
+  std::string path;
+  int32_t attempt = 1;
+  int32_t depth = 1;
+};
+
+// A flow that the run's sub-flows may name by its path.
+struct BundledFlow {
+  std::string path;    // from the directory of the flow that was submitted: "lib/child.flow.yaml"
+  std::string digest;  // its source lies in the event store
+};
 
 struct RunStarted {
   RunId run;
@@ -44,14 +62,33 @@ struct RunStarted {
   std::string trace_id;   // 32 hex digits (W3C)
   std::string workspace;  // absolute directory that relative `dir` and paths start from
   std::string request_id, request_hash;  // of the client's start request; may be empty
+  std::optional<Parent> parent;
+  std::vector<BundledFlow> files;
+  std::string flow_path;              // of this flow among `files`; empty: the submitted one
+  std::vector<std::string> break_at;  // ids of steps that are held before they start
+  std::string only;                   // the one top-level step that runs; empty: all
+  // Runs of the flow with an equal key take turns; empty: no limit. `queued`: wait for RunAdmitted.
+  std::string concurrency_key;
+  bool queued = false;
 };
 
-// The items of a foreach are known; items run from here on.
+// A queued run has got its turn.
+struct RunAdmitted {};
+
+// The items of a foreach or the combinations of a matrix are known; they run from here on. Of a
+// loop: it begins, and has at most `count` rounds.
 struct ForeachStarted {
   std::string path;
   Value items;  // JSON array of `count` elements (batches, where `batch` > 1)
   Value keys;   // JSON array of `count` strings; absent = the indices
   int32_t count = 0;
+};
+
+// Whether the loop goes on after this round.
+struct LoopDecided {
+  std::string path;
+  int32_t round = 0;  // 0 = the first
+  bool again = false;
 };
 
 // A container (do/parallel), or an item of one, begins.
@@ -65,10 +102,9 @@ struct AttemptStarted {
   int32_t attempt = 1;
   Value input;  // the resolved body (flowspec::Step::input); absent from the second attempt on
   std::string idempotency_key;
+  // Where the step has a `cache`: its key, and why nothing was found under it.
+  std::string cache_key, cache_miss;
 };
-
-enum class Outcome : uint8_t { kSucceeded, kFailed, kStopped, kUnknown };
-const char* OutcomeName(Outcome outcome);
 
 struct ArtifactRef {
   std::string name;
@@ -78,6 +114,49 @@ struct ArtifactRef {
   std::string report;  // "", "junit", "sarif"
   friend bool operator==(const ArtifactRef&, const ArtifactRef&) = default;
 };
+
+// An earlier output with the same key is the step's output; nothing is started.
+struct CacheHit {
+  std::string path;
+  std::string key;
+  std::string from_run, from_path;  // who made it
+  absl::Time made_at;
+  Value output;
+  std::vector<ArtifactRef> artifacts;
+};
+
+// A `wait` begins.
+struct WaitStarted {
+  std::string path;
+  absl::Time until = absl::InfiniteFuture();  // it succeeds then
+  std::string signal;                         // or when this signal comes
+  std::string match;                          // JSON that the payload must hold; empty: any
+  std::string schema;                         // JSON Schema that it must satisfy; empty: any
+};
+
+// What was waited for has come; StepFinished follows.
+struct WaitEnded {
+  std::string path;
+  uint64_t signal = 0;  // seq of the SignalReceived that it takes; 0 = the time has come
+};
+
+// A signal is kept until a wait takes it, whether one waits already or not.
+struct SignalReceived {
+  std::string name;
+  Value payload;   // inline: at most kSignalBytesMax
+  std::string id;  // the same signal is taken in once
+};
+
+// A step that was to be looked at before it starts, and that it may start now.
+struct StepHeld {
+  std::string path;
+};
+struct StepReleased {
+  std::string path;
+};
+
+enum class Outcome : uint8_t { kSucceeded, kFailed, kStopped, kUnknown };
+const char* OutcomeName(Outcome outcome);
 
 // What an attempt consumed of a model; see Usage in event.proto for what each number includes.
 struct Usage {
@@ -165,7 +244,9 @@ struct RunFinished {
 
 using Fact = std::variant<RunStarted, ForeachStarted, StepStarted, AttemptStarted, AttemptFinished,
                           RetryScheduled, StepSkipped, StepCancelled, StepParked, StepFinished,
-                          StopRequested, OutputsResolved, SectionStarted, RunFinished>;
+                          StopRequested, OutputsResolved, SectionStarted, RunFinished, RunAdmitted,
+                          LoopDecided, CacheHit, WaitStarted, WaitEnded, SignalReceived, StepHeld,
+                          StepReleased>;
 
 struct Event {
   uint64_t seq = 0;   // 1, 2, 3, … within the run, without a gap

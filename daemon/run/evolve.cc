@@ -20,11 +20,11 @@ class Fold {
   void operator()(const RunStarted& fact) {
     state_.start = fact;
     state_.actor = event_.actor;
-    state_.status = Status::kRunning;
     state_.started_at = event_.time;
-    Wake(kRunNode, state_.plan->flow->timeout);
-    Open(Section::kMain);
+    if (!fact.queued) Begin();
   }
+
+  void operator()(const RunAdmitted&) { Begin(); }
 
   void operator()(const ForeachStarted& fact) {
     const NodeIndex index = Take(fact.path);
@@ -35,6 +35,61 @@ class Fold {
     fan.count = fact.count;
     fan.done.resize(static_cast<size_t>(fact.count));
     FillFan(state_, index);
+  }
+
+  void operator()(const LoopDecided& fact) {
+    const NodeIndex index = Take(fact.path);
+    Fan& fan = state_.fans.at(index);
+    fan.undecided = false;
+    fan.stopped = fan.stopped || !fact.again;
+    FillFan(state_, index);
+  }
+
+  void operator()(const CacheHit& fact) {
+    const NodeIndex index = Take(fact.path);
+    node(index).output = fact.output;
+    node(index).artifacts = fact.artifacts;
+    Finish(state_, index, Status::kSucceeded);
+  }
+
+  void operator()(const WaitStarted& fact) {
+    const NodeIndex index = Take(fact.path);
+    node(index).status = Status::kWaiting;
+    state_.waits.emplace(index, fact);
+    if (!fact.signal.empty()) state_.listening.emplace(fact.signal, index);
+    const Step& step = state_.step_of(index);
+    Wake(index, std::min({fact.until - event_.time, step.timeout, step.deadline}));
+  }
+
+  void operator()(const WaitEnded& fact) {
+    const NodeIndex index = Take(fact.path);
+    Forgive(state_, index, OwedKind::kWake);
+    const auto taken = std::find_if(state_.signals.begin(), state_.signals.end(),
+                                    [&](const Signal& s) { return s.seq == fact.signal; });
+    if (taken != state_.signals.end()) {
+      node(index).output = std::move(taken->payload);
+      state_.signals.erase(taken);
+    }
+    LeaveWait(state_, index);
+  }
+
+  void operator()(const SignalReceived& fact) {
+    state_.signals.push_back({event_.seq, fact.name, fact.payload});
+    if (!fact.id.empty()) state_.signal_ids.insert(fact.id);
+  }
+
+  void operator()(const StepHeld& fact) {
+    const NodeIndex index = Take(fact.path);
+    node(index).status = Status::kWaiting;
+    node(index).held = true;
+    ++state_.held;
+  }
+
+  void operator()(const StepReleased& fact) {
+    const NodeIndex index = Take(fact.path);
+    node(index).status = Status::kPending;
+    node(index).released = true;
+    Release(state_, index);
   }
 
   void operator()(const StepStarted& fact) {
@@ -68,6 +123,7 @@ class Fold {
     if (fact.outcome == Outcome::kUnknown) ++n.unknowns;
     if (!IsTerminal(fact.step_status)) return;  // RetryScheduled or StepParked follows
     n.output = fact.output;
+    n.artifacts = fact.artifacts;
     if (fact.step_status == Status::kSucceeded) n.error = Error();
     Finish(state_, index, fact.step_status);
   }
@@ -109,6 +165,7 @@ class Fold {
         Forgive(state_, kRunNode, OwedKind::kResolve);
         SetDue(state_, kRunNode, DueKind::kSection);
       }
+      if (state_.status == Status::kPending) SetDue(state_, kRunNode, DueKind::kSection);
     } else {
       node(index).stop_self = true;
       Forgive(state_, index, OwedKind::kWake);
@@ -127,7 +184,9 @@ class Fold {
   void operator()(const SectionStarted& fact) {
     ClearDue(state_, kRunNode);
     Forgive(state_, kRunNode, OwedKind::kWake);  // the run's timeout is for its main steps
-    Open(fact.section);
+    if (fact.section != Section::kCompensate) return Open(fact.section);
+    state_.section = fact.section;
+    OpenUndo(state_);
   }
 
   void operator()(const RunFinished& fact) {
@@ -154,6 +213,12 @@ class Fold {
     const NodeIndex index = Take(path);
     node(index).reason = reason;
     Finish(state_, index, status);
+  }
+
+  void Begin() {
+    state_.status = Status::kRunning;
+    Wake(kRunNode, state_.plan->flow->timeout);
+    Open(Section::kMain);
   }
 
   void Open(Section section) {

@@ -2,6 +2,14 @@
 #include "daemon/run/pending.h"
 
 namespace beamline::run {
+
+ReportResolution::Phase PhaseOf(const RunState& state, NodeIndex index) {
+  using Phase = ReportResolution::Phase;
+  if (index == kRunNode || state.node(index).leaving) return Phase::kLeave;
+  const auto fan = state.fans.find(index);
+  return fan != state.fans.end() && fan->second.undecided ? Phase::kRound : Phase::kEnter;
+}
+
 namespace {
 
 Effect EffectOf(const RunState& state, uint64_t order, const Owed& owed) {
@@ -11,7 +19,7 @@ Effect EffectOf(const RunState& state, uint64_t order, const Owed& owed) {
   switch (owed.kind) {
     case OwedKind::kResolve: {
       ResolveStep resolve;
-      if (run || node->leaving) resolve.phase = ReportResolution::Phase::kLeave;
+      resolve.phase = PhaseOf(state, owed.node);
       if (!run && !node->leaving && !node->is_fan && state.plan->children(node->step).empty()) {
         resolve.attempt = node->attempt + 1;
         resolve.not_before = node->retry_at;

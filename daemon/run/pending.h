@@ -10,6 +10,9 @@
 
 namespace beamline::run {
 
+// What the resolution that is owed to this node (kRunNode: the run) is for.
+ReportResolution::Phase PhaseOf(const RunState& state, NodeIndex node);
+
 // All effects that are owed, by growing order. After a restart this is what is to be done.
 std::vector<Effect> Pending(const RunState& state);
 

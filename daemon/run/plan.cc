@@ -10,6 +10,7 @@ const std::vector<int32_t>& Plan::section(flowspec::Section section) const {
     case flowspec::Section::kOnFailure:
       return flow->on_failure;
     case flowspec::Section::kFinally:
+    case flowspec::Section::kCompensate:
       break;
   }
   return flow->finally;
@@ -19,6 +20,22 @@ int32_t Plan::Find(int32_t parent, std::string_view id) const {
   auto found = by_id.find(std::pair<int32_t, std::string>(parent, id));
   return found == by_id.end() ? -1 : found->second;
 }
+
+namespace {
+
+FanOut FanOutOf(const flowspec::Step& step) {
+  if (step.foreach) {
+    return {FanOut::Kind::kForeach, step.foreach->max_parallel, step.foreach->tolerate,
+            step.foreach->tolerate_percent};
+  }
+  if (step.matrix) {
+    return {FanOut::Kind::kMatrix, step.matrix->max_parallel, step.matrix->tolerate, false};
+  }
+  if (step.loop) return {.kind = FanOut::Kind::kLoop};
+  return {};
+}
+
+}  // namespace
 
 std::shared_ptr<const Plan> MakePlan(std::shared_ptr<const flowspec::Flow> flow) {
   auto plan = std::make_shared<Plan>();
@@ -34,6 +51,11 @@ std::shared_ptr<const Plan> MakePlan(std::shared_ptr<const flowspec::Flow> flow)
   for (size_t i = 0; i < flow->steps.size(); ++i) {
     const flowspec::Step& step = flow->steps[i];
     number(step.children);
+    plan->steps[i].fan = FanOutOf(step);
+    for (int32_t at = step.compensate >= 0 ? static_cast<int32_t>(i) : -1; at >= 0;
+         at = flow->steps[static_cast<size_t>(at)].parent) {
+      plan->steps[static_cast<size_t>(at)].undoable = true;
+    }
     plan->by_id.emplace(std::pair(step.parent, step.id), static_cast<int32_t>(i));
     for (const flowspec::Need& need : step.needs) {
       plan->steps[static_cast<size_t>(need.step)].dependents.push_back(static_cast<int32_t>(i));

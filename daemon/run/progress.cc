@@ -3,6 +3,7 @@
 #include "daemon/run/progress.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "flowspec/check.h"
@@ -38,16 +39,30 @@ NodeIndex AllocateBlock(RunState& state, int32_t size) {
 void FreeTree(RunState& state, NodeIndex index) {
   const Node node = std::move(At(state, index));
   At(state, index) = Node();
-  state.fans.erase(index);
+  state.fans.erase(index);  // its items, too, are free already
   if (node.first_child < 0) return;
   const auto size = static_cast<int32_t>(state.plan->children(node.step).size());
   for (int32_t i = 0; i < size; ++i) FreeTree(state, node.first_child + i);
   state.free_blocks[size].push_back(node.first_child);
 }
 
+// Frees the node of an item that nothing will read any more.
+void FreeItem(RunState& state, NodeIndex index) {
+  if (index < 0) return;
+  FreeTree(state, index);
+  state.free_blocks[1].push_back(index);
+}
+
+bool HeldBefore(const RunState& state, const Node& node) {
+  const std::vector<std::string>& held = state.start.break_at;
+  return node.item < 0 && !node.released && !held.empty() &&
+         std::find(held.begin(), held.end(), state.plan->step(node.step).id) != held.end();
+}
+
 void Ready(RunState& state, NodeIndex index) {
   Node& node = At(state, index);
   if (node.stop) return SetDue(state, index, DueKind::kCancel);
+  if (HeldBefore(state, node)) return SetDue(state, index, DueKind::kHold);
   const Step& step = state.plan->step(node.step);
   const bool decided = node.item >= 0;  // `if` was evaluated for the whole foreach
   if (IsContainer(step) && !node.is_fan && (decided || step.condition < 0)) {
@@ -84,7 +99,7 @@ std::string BlockedReason(const Need& need, const Step& needed, Status status) {
 // Counts down the edge from `over`, a sibling that is over, to `dependent`.
 void CloseEdge(RunState& state, NodeIndex dependent, int32_t over, Status status) {
   Node& node = At(state, dependent);
-  if (node.status != Status::kPending || node.due) return;
+  if (node.status != Status::kPending || node.due || node.open_needs == 0) return;
   const Step& needed = state.plan->step(over);
   for (const Need& need : state.plan->step(node.step).needs) {
     if (need.step != over) continue;
@@ -93,7 +108,6 @@ void CloseEdge(RunState& state, NodeIndex dependent, int32_t over, Status status
       node.reason = BlockedReason(need, needed, status);
       return SetDue(state, dependent, DueKind::kSkip);
     }
-    CHECK(node.open_needs > 0);
     if (--node.open_needs == 0) Ready(state, dependent);
     return;
   }
@@ -112,14 +126,24 @@ void FinishItem(RunState& state, NodeIndex index, Status status) {
   const int32_t item = node.item;
   Item& done = fan.done[static_cast<size_t>(item)];
   done.status = status;
-  done.output = std::move(node.output);
-  done.error = std::move(node.error);
-  fan.node_of_item.erase(item);
   --fan.live;
   if (status == Status::kFailed) ++fan.failed;
-  FreeTree(state, index);
-  state.free_blocks[1].push_back(index);
   if (FanFailed(state, fan_index)) fan.stopped = true;
+  const auto& plan = state.plan->steps[static_cast<size_t>(node.step)];
+  done.output = plan.undoable ? node.output : std::move(node.output);
+  done.error = std::move(node.error);
+  done.artifacts = plan.undoable ? node.artifacts : std::move(node.artifacts);
+  const bool loop = plan.fan.kind == FanOut::Kind::kLoop;
+  if (!plan.undoable) {  // else a compensation finds it by its path
+    fan.node_of_item.erase(item);
+    FreeItem(state, loop ? std::exchange(fan.before, std::exchange(fan.last, index)) : index);
+  } else if (loop) {
+    fan.before = std::exchange(fan.last, index);
+  }
+  if (loop && status == Status::kSucceeded && !fan.stopped && fan.next < fan.count) {
+    fan.undecided = true;
+    return Owe(state, fan_index, OwedKind::kResolve);
+  }
   FillFan(state, fan_index);
 }
 
@@ -202,6 +226,62 @@ void ClearDue(RunState& state, NodeIndex node) {
   if (node != kRunNode) At(state, node).due = false;
 }
 
+namespace {
+
+// One step of a run that is to run no other.
+void StartOnly(RunState& state, NodeIndex index) {
+  Node& node = At(state, index);
+  node.open_needs = 0;
+  if (state.plan->step(node.step).id == state.start.only) return Ready(state, index);
+  node.reason = absl::StrCat("only `", state.start.only, "` was asked for");
+  SetDue(state, index, DueKind::kSkip);
+}
+
+// The next compensation, or the end of the section.
+void UndoNext(RunState& state) {
+  if (state.undo >= 0) FreeItem(state, std::exchange(state.undo, -1));
+  const bool force = state.stop && state.stop->force;
+  if (state.undoable.empty() || force) return LeaveSection(state);
+  const NodeIndex undone = state.undoable.back();
+  state.undoable.pop_back();
+  state.undo = AllocateBlock(state, 1);
+  Node& node = At(state, state.undo);
+  node.step = state.step_of(undone).compensate;
+  node.parent = undone;
+  node.undoing = true;
+  Ready(state, state.undo);
+}
+
+void StopWaiting(RunState& state, NodeIndex index) {
+  Node& node = At(state, index);
+  if (node.held) --state.held;
+  node.held = false;
+  const auto wait = state.waits.find(index);
+  if (wait == state.waits.end()) return;
+  state.listening.erase({wait->second.signal, index});
+  state.waits.erase(wait);
+}
+
+}  // namespace
+
+void OpenUndo(RunState& state) { UndoNext(state); }
+
+void LeaveWait(RunState& state, NodeIndex index) {
+  StopWaiting(state, index);
+  At(state, index).leaving = true;
+  const Step& step = state.step_of(index);
+  if (step.output.empty() && step.outputs_schema.empty()) {
+    SetDue(state, index, DueKind::kEnd);
+  } else {
+    Owe(state, index, OwedKind::kResolve);
+  }
+}
+
+void Release(RunState& state, NodeIndex index) {
+  StopWaiting(state, index);
+  Ready(state, index);
+}
+
 NodeIndex OpenScope(RunState& state, const std::vector<int32_t>& list, NodeIndex parent) {
   const auto size = static_cast<int32_t>(list.size());
   const NodeIndex first = AllocateBlock(state, size);
@@ -213,7 +293,7 @@ NodeIndex OpenScope(RunState& state, const std::vector<int32_t>& list, NodeIndex
     node.step = list[static_cast<size_t>(i)];
     node.parent = parent;
     node.stop = stop;
-    node.is_fan = step.foreach.has_value();
+    node.is_fan = state.plan->fan(node.step).kind != FanOut::Kind::kNone;
     node.open_needs = static_cast<int32_t>(step.needs.size());
   }
   if (parent == kRunNode) {
@@ -223,17 +303,23 @@ NodeIndex OpenScope(RunState& state, const std::vector<int32_t>& list, NodeIndex
     At(state, parent).open_children = size;
   }
   for (int32_t i = 0; i < size; ++i) {
-    if (state.node(first + i).open_needs == 0) Ready(state, first + i);
+    if (parent == kRunNode && !state.start.only.empty()) {
+      StartOnly(state, first + i);
+    } else if (state.node(first + i).open_needs == 0) {
+      Ready(state, first + i);
+    }
   }
   return first;
 }
 
 void FillFan(RunState& state, NodeIndex index) {
-  const Step& step = state.step_of(index);
+  const FanOut& out = state.plan->fan(state.node(index).step);
   while (true) {
     Fan& fan = state.fans.at(index);
     if (fan.stopped || fan.next == fan.count) break;
-    if (fan.live - fan.parked >= step.foreach->max_parallel) return;
+    // The rounds of a loop follow each other, a parked one too.
+    const int32_t parked = out.kind == FanOut::Kind::kLoop ? 0 : fan.parked;
+    if (fan.live - parked >= out.max_parallel) return;
     const NodeIndex item = AllocateBlock(state, 1);
     Node& node = At(state, item);
     node.step = state.node(index).step;
@@ -248,10 +334,9 @@ void FillFan(RunState& state, NodeIndex index) {
 
 bool FanFailed(const RunState& state, NodeIndex index) {
   const Fan& fan = state.fans.at(index);
-  const flowspec::Foreach& foreach = *state.step_of(index).foreach;
-  const int64_t tolerated = foreach.tolerate_percent
-                                ? static_cast<int64_t>(fan.count) * foreach.tolerate / 100
-                                : foreach.tolerate;
+  const FanOut& out = state.plan->fan(state.node(index).step);
+  const int64_t tolerated =
+      out.tolerate_percent ? static_cast<int64_t>(fan.count) * out.tolerate / 100 : out.tolerate;
   return fan.failed > tolerated;
 }
 
@@ -265,8 +350,18 @@ void Finish(RunState& state, NodeIndex index, Status status) {
     --state.parked;
     if (node.item >= 0) --state.fans.at(node.parent).parked;
   }
+  StopWaiting(state, index);
+  const bool kept = state.plan->steps[static_cast<size_t>(node.step)].undoable;
+  if (const auto fan = state.fans.find(index); fan != state.fans.end() && !kept) {
+    FreeItem(state, std::exchange(fan->second.last, -1));
+    FreeItem(state, std::exchange(fan->second.before, -1));
+  }
   node.status = status;
   node.input = Value();
+  if (node.undoing) return UndoNext(state);
+  const bool undoable = status == Status::kSucceeded && state.section == flowspec::Section::kMain &&
+                        !node.is_fan && state.plan->step(node.step).compensate >= 0;
+  if (undoable) state.undoable.push_back(index);
   if (node.item >= 0) return FinishItem(state, index, status);
   for (int32_t dependent : state.plan->steps[static_cast<size_t>(node.step)].dependents) {
     const NodeIndex first = node.parent == kRunNode
@@ -283,6 +378,7 @@ void Park(RunState& state, NodeIndex index) {
   for (OwedKind kind : {OwedKind::kResolve, OwedKind::kRun, OwedKind::kStop, OwedKind::kWake}) {
     Forgive(state, index, kind);
   }
+  StopWaiting(state, index);
   node.status = Status::kParked;
   ++state.parked;
   if (node.item < 0) return;
@@ -318,7 +414,8 @@ void Leave(RunState& state, NodeIndex index) {
 
 void LeaveSection(RunState& state) {
   const bool outputs = state.section == flowspec::Section::kMain && state.error.ok() &&
-                       !state.stop && !state.plan->flow->outputs.empty();
+                       !state.stop && state.start.only.empty() &&
+                       !state.plan->flow->outputs.empty();
   if (outputs) {
     Owe(state, kRunNode, OwedKind::kResolve);
   } else {

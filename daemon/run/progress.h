@@ -21,6 +21,9 @@ void ClearDue(RunState& state, NodeIndex node);
 // Returns the first of their nodes, which stand side by side.
 NodeIndex OpenScope(RunState& state, const std::vector<int32_t>& list, NodeIndex parent);
 
+// Brings what undoes the last step that succeeded into scope; the others follow one by one.
+void OpenUndo(RunState& state);
+
 // Starts items of the foreach while it may have more at once.
 void FillFan(RunState& state, NodeIndex fan);
 
@@ -32,6 +35,12 @@ void Park(RunState& state, NodeIndex node);
 
 // Ends all that is at or below `root` (kRunNode: every node of the section that runs now).
 void StopBelow(RunState& state, NodeIndex root, StopReason reason);
+
+// What this wait waited for has come.
+void LeaveWait(RunState& state, NodeIndex wait);
+
+// The held step goes on to start.
+void Release(RunState& state, NodeIndex node);
 
 // Every child of this container (or item of this foreach) is over.
 void Leave(RunState& state, NodeIndex container);

@@ -14,7 +14,17 @@ std::string StopMessage(const RunState& state) {
   return state.stop ? state.stop->message : std::string();
 }
 
-// How a container or foreach, all of whose children are over, ends.
+Error FanError(const RunState& state, NodeIndex index) {
+  const Fan& fan = state.fans.at(index);
+  if (state.plan->fan(state.node(index).step).kind != FanOut::Kind::kLoop) {
+    return {"items", absl::StrCat(fan.failed, " of ", fan.count, " items failed")};
+  }
+  const Error& round = fan.done[static_cast<size_t>(fan.next - 1)].error;
+  return {round.kind, absl::StrCat("round ", fan.next, " failed: ", round.message),
+          round.exit_code};
+}
+
+// How a container, a foreach, all of whose children are over, or a wait ends.
 StepFinished EndOf(const RunState& state, NodeIndex index) {
   const Node& node = state.node(index);
   const flowspec::Step& step = state.plan->step(node.step);
@@ -23,9 +33,8 @@ StepFinished EndOf(const RunState& state, NodeIndex index) {
     fact.status = Status::kFailed;
     fact.error = {"timeout", absl::StrCat("not done within its ", StopReasonName(*node.stop))};
   } else if (node.is_fan && FanFailed(state, index)) {
-    const Fan& fan = state.fans.at(index);
     fact.status = Status::kFailed;
-    fact.error = {"items", absl::StrCat(fan.failed, " of ", fan.count, " items failed")};
+    fact.error = FanError(state, index);
   } else if (node.stop) {
     fact.status = Status::kCancelled;
   } else if (!node.error.ok()) {
@@ -34,6 +43,8 @@ StepFinished EndOf(const RunState& state, NodeIndex index) {
   } else if (!step.children.empty()) {
     const auto last = node.first_child + static_cast<NodeIndex>(step.children.size()) - 1;
     fact.output = state.node(last).output;
+  } else if (step.kind == StepKind::kWait) {
+    fact.output = node.output;
   }
   return fact;
 }
@@ -64,13 +75,19 @@ RunFinished EndOfRun(const RunState& state) {
   return {Status::kSucceeded, {}};
 }
 
+// What succeeded is undone when the main steps did not all end well, cancelled or failed; then
 // on_failure follows a failed main section (a cancelled run has not failed), finally follows both.
 Fact AfterSection(const RunState& state) {
   const flowspec::Flow& flow = *state.plan->flow;
+  if (state.status == Status::kPending || !state.start.only.empty()) return EndOfRun(state);
   const bool force = state.stop && state.stop->force;
   const bool cancelled = state.stop && state.stop->reason == StopReason::kCancel;
   const bool failed = state.stop || !state.error.ok();
-  if (!force && state.section == Section::kMain && failed && !cancelled &&
+  const bool main = state.section == Section::kMain;
+  if (!force && main && failed && !state.undoable.empty()) {
+    return SectionStarted{Section::kCompensate};
+  }
+  if (!force && (main || state.section == Section::kCompensate) && failed && !cancelled &&
       !flow.on_failure.empty()) {
     return SectionStarted{Section::kOnFailure};
   }
@@ -89,6 +106,8 @@ Fact FactFor(const RunState& state, const Due& due) {
       return StepSkipped{PathOf(state, due.node), state.node(due.node).reason};
     case DueKind::kCancel:
       return CancelOf(state, due.node);
+    case DueKind::kHold:
+      return StepHeld{PathOf(state, due.node)};
     case DueKind::kEnd:
       return EndOf(state, due.node);
     case DueKind::kSection:

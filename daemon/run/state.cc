@@ -7,6 +7,9 @@
 namespace beamline::run {
 namespace {
 
+// What the path of a compensation ends with, behind the path of what it undoes.
+constexpr std::string_view kUndo = ".compensate";
+
 NodeIndex FirstOf(const RunState& state, const flowspec::Step& step) {
   return state.first[static_cast<size_t>(step.section)];
 }
@@ -17,6 +20,18 @@ NodeIndex ChildNode(const RunState& state, NodeIndex parent, int32_t step) {
       parent == kRunNode ? FirstOf(state, state.plan->step(step)) : state.node(parent).first_child;
   if (first < 0) return -1;
   return first + state.plan->steps[static_cast<size_t>(step)].ordinal;
+}
+
+// The node of the item "[17]" of the fan at `at`, or -1.
+NodeIndex ItemNode(const RunState& state, NodeIndex at, std::string_view brackets) {
+  int32_t item = -1;
+  if (brackets.back() != ']') return -1;
+  const std::string_view digits = brackets.substr(1, brackets.size() - 2);
+  if (!absl::SimpleAtoi(absl::string_view(digits.data(), digits.size()), &item)) return -1;
+  const auto fan = state.fans.find(at);
+  if (fan == state.fans.end()) return -1;
+  const auto node = fan->second.node_of_item.find(item);
+  return node == fan->second.node_of_item.end() ? -1 : node->second;
 }
 
 std::string DumpValue(const Value& value) {
@@ -31,6 +46,7 @@ std::string DumpError(const Error& error) {
 void DumpFan(const Fan& fan, std::string* out) {
   absl::StrAppend(out, " fan next=", fan.next, "/", fan.count, " live=", fan.live,
                   " parked=", fan.parked, " failed=", fan.failed, " stopped=", fan.stopped,
+                  " undecided=", fan.undecided, " last=", fan.last, ",", fan.before,
                   " items=", DumpValue(fan.items), " keys=", DumpValue(fan.keys), "\n");
   for (int32_t i = 0; i < fan.next; ++i) {
     const Item& item = fan.done[static_cast<size_t>(i)];
@@ -48,23 +64,20 @@ NodeIndex FindNode(const RunState& state, std::string_view path) {
     const size_t slash = path.find('/');
     std::string_view segment = path.substr(0, slash);
     path = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
+    const bool undone =
+        segment.size() > kUndo.size() && segment.substr(segment.size() - kUndo.size()) == kUndo;
+    if (undone) segment.remove_suffix(kUndo.size());
     const size_t bracket = segment.find('[');
     const int32_t parent_step = at == kRunNode ? -1 : state.node(at).step;
     const int32_t step = state.plan->Find(parent_step, segment.substr(0, bracket));
     if (step < 0) return -1;
     at = ChildNode(state, at, step);
+    if (at >= 0 && bracket != std::string_view::npos) {
+      at = ItemNode(state, at, segment.substr(bracket));
+    }
+    if (at >= 0 && undone)
+      at = state.undo >= 0 && state.node(state.undo).parent == at ? state.undo : -1;
     if (at < 0) return -1;
-    if (bracket == std::string_view::npos) continue;
-    int32_t item = -1;
-    segment.remove_prefix(bracket + 1);
-    if (segment.empty() || segment.back() != ']') return -1;
-    segment.remove_suffix(1);
-    if (!absl::SimpleAtoi(absl::string_view(segment.data(), segment.size()), &item)) return -1;
-    const auto fan = state.fans.find(at);
-    if (fan == state.fans.end()) return -1;
-    const auto node = fan->second.node_of_item.find(item);
-    if (node == fan->second.node_of_item.end()) return -1;
-    at = node->second;
   }
   return at;
 }
@@ -73,6 +86,7 @@ std::string PathOf(const RunState& state, NodeIndex index) {
   if (index == kRunNode) return "";
   const Node& node = state.node(index);
   if (node.item >= 0) return absl::StrCat(PathOf(state, node.parent), "[", node.item, "]");
+  if (node.undoing) return absl::StrCat(PathOf(state, node.parent), std::string(kUndo));
   const std::string& id = state.plan->step(node.step).id;
   return node.parent == kRunNode ? id : absl::StrCat(PathOf(state, node.parent), "/", id);
 }
@@ -80,7 +94,8 @@ std::string PathOf(const RunState& state, NodeIndex index) {
 NodeIndex FindVisible(const RunState& state, NodeIndex from, std::string_view id) {
   while (from != kRunNode) {
     const Node& node = state.node(from);
-    if (node.item >= 0) {  // an item sees what its foreach sees
+    if (node.undoing && state.step_of(node.parent).id == id) return node.parent;
+    if (node.item >= 0 || node.undoing) {  // an item sees what its foreach sees
       from = node.parent;
       continue;
     }
@@ -95,8 +110,8 @@ NodeIndex FindVisible(const RunState& state, NodeIndex from, std::string_view id
 
 Status RunStatusOf(const RunState& state) {
   if (state.status != Status::kRunning) return state.status;
-  return state.parked > 0 && state.busy == 0 && state.due.empty() ? Status::kWaiting
-                                                                  : Status::kRunning;
+  const bool waits = state.parked > 0 || state.held > 0 || !state.waits.empty();
+  return waits && state.busy == 0 && state.due.empty() ? Status::kWaiting : Status::kRunning;
 }
 
 std::string Dump(const RunState& state) {
@@ -107,12 +122,23 @@ std::string Dump(const RunState& state) {
       " error=", DumpError(state.error), " outputs=", DumpValue(state.outputs),
       state.stop ? absl::StrCat(" stop=", StopReasonName(state.stop->reason)) : "",
       " started=", absl::FormatTime(state.started_at, absl::UTCTimeZone()), "\n");
+  for (const Signal& signal : state.signals) {
+    absl::StrAppend(&out, "signal ", signal.seq, " ", signal.name, " ", DumpValue(signal.payload),
+                    "\n");
+  }
+  for (const std::string& id : state.signal_ids) absl::StrAppend(&out, "signal id ", id, "\n");
+  for (const auto& [index, wait] : state.waits) {
+    absl::StrAppend(&out, "wait ", index, " until=", absl::ToUnixNanos(wait.until),
+                    " signal=", wait.signal, " match=", wait.match, " schema=", wait.schema, "\n");
+  }
+  for (NodeIndex index : state.undoable) absl::StrAppend(&out, "undoable ", index, "\n");
   for (size_t i = 0; i < state.nodes.size(); ++i) {
     const Node& n = state.nodes[i];
     if (n.step < 0) continue;  // a free place
     absl::StrAppend(&out, PathOf(state, static_cast<NodeIndex>(i)), " ", StatusName(n.status),
                     " needs=", n.open_needs, " children=", n.open_children, " attempt=", n.attempt,
                     " failures=", n.failures, " unknowns=", n.unknowns, " leaving=", n.leaving,
+                    " held=", n.held, n.released,
                     n.stop ? absl::StrCat(" stop=", StopReasonName(*n.stop)) : "");
     absl::StrAppend(&out, " retry=", absl::ToUnixNanos(n.retry_at),
                     " wake=", absl::ToUnixNanos(n.wake_at), " owed=", n.owed[0], ",", n.owed[1],

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "daemon/run/event.h"
@@ -25,9 +26,10 @@ struct Item {
   Status status = Status::kPending;
   Value output;
   Error error;
+  std::vector<ArtifactRef> artifacts;
 };
 
-// A foreach that has begun.
+// A foreach, matrix or loop that has begun.
 struct Fan {
   Value items, keys;
   int32_t count = 0;
@@ -35,13 +37,16 @@ struct Fan {
   int32_t live = 0;    // items that have a node
   int32_t parked = 0;  // of those
   int32_t failed = 0;
-  bool stopped = false;                                  // no further item begins
+  bool stopped = false;    // no further item begins
+  bool undecided = false;  // a loop: whether there is another round is being worked out
+  // Rounds of a loop that are over and can still be read: the last one and the one before it.
+  NodeIndex last = -1, before = -1;
   std::vector<Item> done;                                // by item
   absl::flat_hash_map<int32_t, NodeIndex> node_of_item;  // the live ones; never iterated
 };
 
 enum class OwedKind : uint8_t { kResolve, kRun, kStop, kWake };
-enum class DueKind : uint8_t { kBegin, kSkip, kCancel, kEnd, kSection };
+enum class DueKind : uint8_t { kBegin, kSkip, kCancel, kEnd, kSection, kHold };
 
 // A step that has come into scope, or one item of a foreach.
 struct Node {
@@ -53,6 +58,9 @@ struct Node {
   bool is_fan = false;             // a foreach, not one of its items
   bool leaving = false;            // all below is done; the output is being put together
   bool due = false;                // stands in RunState::due
+  bool undoing = false;            // a compensation; `parent` is what it undoes
+  bool held = false;               // before its start, for somebody to look
+  bool released = false;           // and no more
   bool stop_self = false;          // the stop was aimed at this very node
   std::optional<StopReason> stop;  // asked to end
   int32_t open_needs = 0;
@@ -68,6 +76,14 @@ struct Node {
   Value output;
   Error error;
   std::string reason;  // why skipped, cancelled, parked
+  std::vector<ArtifactRef> artifacts;
+};
+
+// A signal that no wait has taken yet.
+struct Signal {
+  uint64_t seq = 0;  // of its SignalReceived
+  std::string name;
+  Value payload;
 };
 
 struct Owed {
@@ -95,7 +111,7 @@ struct RunState {
   absl::Time started_at, finished_at;
 
   flowspec::Section section = flowspec::Section::kMain;  // the one that runs now
-  std::array<NodeIndex, 3> first{-1, -1, -1};            // first top-level node, by section
+  std::array<NodeIndex, 4> first{-1, -1, -1, -1};        // first top-level node, by section
   int32_t open_top = 0;  // top-level nodes of `section` that are not over
   std::optional<StopRequested> stop;
   absl::Time wake_at = absl::InfiniteFuture();
@@ -108,7 +124,14 @@ struct RunState {
   std::vector<Due> due;
   uint64_t last_order = 0;
   int32_t parked = 0;
-  int32_t busy = 0;  // owed effects other than WakeAt, and running attempts
+  absl::btree_map<NodeIndex, WaitStarted> waits;                 // by the node that waits
+  absl::btree_set<std::pair<std::string, NodeIndex>> listening;  // signal → who waits for it
+  std::vector<Signal> signals;
+  absl::btree_set<std::string> signal_ids;  // of all that came
+  int32_t held = 0;
+  std::vector<NodeIndex> undoable;  // what succeeded and has a `compensate`, in that order
+  NodeIndex undo = -1;              // the compensation that runs now
+  int32_t busy = 0;                 // owed effects other than WakeAt, and running attempts
 
   const Node& node(NodeIndex i) const { return nodes[static_cast<size_t>(i)]; }
   const flowspec::Step& step_of(NodeIndex i) const { return plan->step(node(i).step); }
@@ -122,7 +145,8 @@ std::string PathOf(const RunState& state, NodeIndex node);
 // its siblings, those of the containers above it, and for handlers the main steps; -1 if none.
 NodeIndex FindVisible(const RunState& state, NodeIndex from, std::string_view id);
 
-// "running" or "waiting" (something is parked and nothing else can go on) or the final status.
+// "pending" (queued), "running", "waiting" (something is parked, held or waits, and nothing else
+// can go on) or the final status.
 Status RunStatusOf(const RunState& state);
 
 // Every byte of the state as text, in a fixed order: equal states give equal text.

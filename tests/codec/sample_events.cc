@@ -76,6 +76,26 @@ struct Shower {
   std::string operator()(const run::OutputsResolved& f) const { return Line(f.outputs, f.error); }
   std::string operator()(const run::SectionStarted& f) const { return Line(f.section); }
   std::string operator()(const run::RunFinished& f) const { return Line(f.status, f.error); }
+  std::string operator()(const run::RunAdmitted&) const { return ""; }
+  std::string operator()(const run::LoopDecided& f) const {
+    return Line(f.path, f.round, static_cast<int32_t>(f.again));
+  }
+  std::string operator()(const run::CacheHit& f) const {
+    std::string line = Line(f.path, f.key, f.from_run, f.from_path, f.made_at, f.output);
+    for (const run::ArtifactRef& a : f.artifacts) absl::StrAppend(&line, " ", Text(a));
+    return line;
+  }
+  std::string operator()(const run::WaitStarted& f) const {
+    return Line(f.path, f.until, f.signal, f.match, f.schema);
+  }
+  std::string operator()(const run::WaitEnded& f) const {
+    return Line(f.path, static_cast<int64_t>(f.signal));
+  }
+  std::string operator()(const run::SignalReceived& f) const {
+    return Line(f.name, f.payload, f.id);
+  }
+  std::string operator()(const run::StepHeld& f) const { return Line(f.path); }
+  std::string operator()(const run::StepReleased& f) const { return Line(f.path); }
 };
 
 run::RunStarted SampleStart() {

@@ -86,8 +86,8 @@ TEST_CASE("quoting escapes what JSON wants escaped and repairs what is not UTF-8
   CHECK(QuoteJson("é😀") == "\"é😀\"");
   CHECK(QuoteJson("a\xFFz") == "\"a\xEF\xBF\xBDz\"");
   CHECK(QuoteJson("\xC3") == "\"\xEF\xBF\xBD\"");                      // cut off
-  CHECK(QuoteJson("\xED\xA0\x80").find("\xED") == std::string::npos);  // a surrogate
-  CHECK(QuoteJson("\xC0\xAF").find("\xC0") == std::string::npos);      // overlong
+  CHECK(QuoteJson("\xED\xA0\x80").find('\xED') == std::string::npos);  // a surrogate
+  CHECK(QuoteJson("\xC0\xAF").find('\xC0') == std::string::npos);      // overlong
 }
 
 Template Interpolated() {

@@ -22,7 +22,8 @@ std::string Text(const Error& error) {
 std::string Path(const std::string& path) { return path.empty() ? "the run" : path; }
 
 const char* SectionName(flowspec::Section section) {
-  return section == flowspec::Section::kFinally ? "finally" : "on_failure";
+  static constexpr const char* kNames[] = {"main", "on_failure", "finally", "compensate"};
+  return kNames[static_cast<size_t>(section)];
 }
 
 struct Teller {
@@ -60,8 +61,30 @@ struct Teller {
     return absl::StrCat(StatusName(f.status), Text(f.error));
   }
 
+  std::string operator()(const RunAdmitted&) { return ""; }
+  std::string operator()(const LoopDecided& f) {
+    return absl::StrCat(f.path, " round ", f.round, f.again ? ", again" : ", enough");
+  }
+  std::string operator()(const CacheHit& f) {
+    return absl::StrCat(f.path, " ", f.key, " from ", f.from_path, Text(f.output));
+  }
+  std::string operator()(const WaitStarted& f) {
+    std::string text = f.path;
+    if (!f.signal.empty()) absl::StrAppend(&text, " for `", f.signal, "` ", f.match);
+    if (f.until != absl::InfiniteFuture()) absl::StrAppend(&text, " until ", At(f.until));
+    return text;
+  }
+  std::string operator()(const WaitEnded& f) {
+    return absl::StrCat(f.path, f.signal > 0 ? absl::StrCat(" by signal ", f.signal) : " by time");
+  }
+  std::string operator()(const SignalReceived& f) { return absl::StrCat(f.name, Text(f.payload)); }
+  std::string operator()(const StepHeld& f) { return f.path; }
+  std::string operator()(const StepReleased& f) { return f.path; }
+
   std::string operator()(const ResolveStep& e) {
-    std::string text = e.phase == ReportResolution::Phase::kLeave ? " leave" : "";
+    std::string text = e.phase == ReportResolution::Phase::kLeave   ? " leave"
+                       : e.phase == ReportResolution::Phase::kRound ? " round"
+                                                                    : "";
     if (e.attempt > 0) text = absl::StrCat("#", e.attempt);
     if (e.not_before != absl::InfinitePast()) absl::StrAppend(&text, " at ", At(e.not_before));
     return text;

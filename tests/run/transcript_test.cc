@@ -88,14 +88,24 @@ class Player {
     if (line.verb == "start") {
       StartRun wish;
       wish.start.flow_name = state_->plan->flow->name;
+      if (line.option_key == "break_at") wish.start.break_at = {line.option_value};
+      if (line.option_key == "only") wish.start.only = line.option_value;
+      wish.start.queued = line.option_key == "queued";
       return wish;
     }
+    if (line.verb == "signal") {
+      return SendSignal{line.path, Value::Json(line.option_value), line.outcome};
+    }
+    if (line.verb == "admit") return AdmitRun{};
+    if (line.verb == "release") return ReleaseStep{line.path};
     if (line.verb == "cancel") return CancelRun{"no longer wanted", line.path == "force"};
     if (line.verb == "fire") {
       return FireTimer{line.path == "run" ? "" : line.path,
                        line.outcome == "deadline" ? StopReason::kDeadline : StopReason::kTimeout};
     }
-    if (line.verb == "resolve" || line.verb == "leave") return Resolution(line);
+    if (line.verb == "resolve" || line.verb == "leave" || line.verb == "round") {
+      return Resolution(line);
+    }
     REQUIRE(line.verb == "report");
     ReportAttempt report{.path = line.path, .attempt = line.attempt};
     if (line.outcome == "failed") {
@@ -116,6 +126,23 @@ class Player {
   ReportResolution Resolution(const Line& line) {
     ReportResolution report{.path = line.path == "run" ? "" : line.path, .attempt = line.attempt};
     if (line.verb == "leave") report.phase = ReportResolution::Phase::kLeave;
+    if (line.verb == "round") report.phase = ReportResolution::Phase::kRound;
+    if (line.option_key == "again") report.condition = line.option_value == "true";
+    if (line.option_key == "rounds") {
+      REQUIRE(absl::SimpleAtoi(line.option_value, &report.count));
+    }
+    if (line.option_key == "signal") {
+      report.wait = Wait{.signal = line.option_value, .match = line.outcome};
+    }
+    if (line.option_key == "for") {
+      absl::Duration pause;
+      REQUIRE(absl::ParseDuration(line.option_value, &pause));
+      report.wait = Wait{.pause = pause};
+    }
+    if (line.option_key == "hit") {
+      report.hit = CacheHit{.path = line.path, .key = "k", .from_run = "r", .from_path = "p"};
+      report.hit->output = Value::Json(line.option_value);
+    }
     if (line.option_key == "if") report.condition = line.option_value == "true";
     if (line.option_key == "items") {
       REQUIRE(absl::SimpleAtoi(line.option_value, &report.count));
