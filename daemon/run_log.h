@@ -41,6 +41,19 @@ class LoggedStore : public ports::EventStore {
                                                      const std::string& request_id) const override {
     return store_.FindRequest(tenant, request_id);
   }
+  absl::StatusOr<std::optional<Keyed>> FindKey(const std::string& tenant,
+                                               const std::string& flow_name,
+                                               const std::string& key) const override {
+    return store_.FindKey(tenant, flow_name, key);
+  }
+  absl::StatusOr<std::vector<run::RunId>> FindKeyed(const std::string& tenant,
+                                                    const std::string& key) const override {
+    return store_.FindKeyed(tenant, key);
+  }
+  absl::StatusOr<std::optional<Cached>> FindCached(const std::string& tenant,
+                                                   const std::string& key) const override {
+    return store_.FindCached(tenant, key);
+  }
   absl::StatusOr<ports::FlowSource> GetFlow(const std::string& digest) const override {
     return store_.GetFlow(digest);
   }

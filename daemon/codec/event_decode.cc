@@ -95,8 +95,8 @@ class Reader {
   // What most runs do not have.
   void GetRare(const v1::RunStarted& m, run::RunStarted* f) {
     if (m.has_parent()) {
-      const absl::StatusOr<run::RunId> id = run::RunId::Parse(m.parent().run_id());
-      if (!id.ok()) Fail("the parent's run id is none");
+      const std::optional<run::RunId> id = run::RunId::Parse(m.parent().run_id());
+      if (!id) Fail("the parent's run id is none");
       f->parent = {id.value_or(run::RunId()), m.parent().path(), m.parent().attempt(),
                    m.parent().depth()};
     }
@@ -135,8 +135,8 @@ class Reader {
   }
 
   run::AttemptStarted Get(const v1::AttemptStarted& m) {
-    return {Path(m.path()),      Attempt(m.attempt()), Value(m.input()),
-            m.idempotency_key(), m.cache_key(),        m.cache_miss()};
+    return {Path(m.path()), Attempt(m.attempt()), Value(m.input()), m.idempotency_key(),
+            m.cache_key(),  m.cache_miss(),       m.turn()};
   }
 
   run::CacheHit Get(const v1::CacheHit& m) {
@@ -174,6 +174,8 @@ class Reader {
     f.error = Error(m);
     f.artifacts = Artifacts(m.artifacts());
     f.step_status = Status(m.step_status());
+    f.cache_key = m.cache_key();
+    if (m.has_cached_until()) f.cached_until = Time(m.cached_until());
     if (m.has_usage()) {
       const v1::Usage& u = m.usage();
       f.usage = {u.provider(),           u.model(),         u.request_id(),

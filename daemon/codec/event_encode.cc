@@ -241,6 +241,7 @@ class Writer {
     SetText(f.idempotency_key, m->mutable_idempotency_key());
     SetText(f.cache_key, m->mutable_cache_key());
     SetText(f.cache_miss, m->mutable_cache_miss());
+    SetText(f.turn, m->mutable_turn());
   }
 
   void Put(const run::AttemptFinished& f) {
@@ -253,6 +254,10 @@ class Writer {
     for (const run::ArtifactRef& artifact : f.artifacts) Put(artifact, m->add_artifacts());
     m->set_step_status(ToProto(f.step_status));
     if (f.usage != run::Usage()) Put(f.usage, m->mutable_usage());
+    SetText(f.cache_key, m->mutable_cache_key());
+    if (f.cached_until != absl::InfiniteFuture()) {
+      SetTime(f.cached_until, m->mutable_cached_until());
+    }
   }
 
   void Put(const run::Usage& usage, v1::Usage* to) const {

@@ -1,28 +1,17 @@
 // The mailbox, the turn of the loop and the commands.
 #include "daemon/engine/engine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/run/decide.h"
 
 namespace beamline::engine {
-namespace {
-
-// Ids of recent starts are remembered past their commit, so that a repeated request that looked
-// for the id in the store just before cannot start a second run.
-constexpr size_t kRecentStartsMax = 65'536;
-
-ports::FlowSource SourceOf(const CompiledFlow& flow) {
-  return {flow.flow().digest, flow.flow().name, flow.flow().source};
-}
-
-}  // namespace
-
 Engine::Engine(World world, EngineOptions options)
     : world_(world),
       options_(std::move(options)),
-      resolver_(world.evaluator, world.blobs),
+      resolver_(world.evaluator, world.blobs, world.events),
       writer_(world.events),
       slots_free_(options_.attempts_max),
       aside_(std::make_unique<Aside>(2)) {}
@@ -81,31 +70,27 @@ void Engine::Step(absl::Duration wait) {
   Submit();
 }
 
-void Engine::StartRun(StartRequest request, std::function<void(absl::StatusOr<Started>)> done) {
-  if (draining_flag_) return done(absl::UnavailableError("the daemon is shutting down"));
-  if (!request.request_id.empty()) {
-    auto found = world_.events.FindRequest(request.tenant, request.request_id);
-    if (!found.ok()) return done(found.status());
-    if (found->has_value()) {
-      if ((*found)->hash == request.request_hash) return done(Started{(*found)->id, true});
-      return done(absl::AlreadyExistsError("the request id was used for another request"));
-    }
-  }
-  const run::RunId id = run::RunId::Make(world_.clock.Now(), world_.clock.Entropy());
-  if (!request.sensitive.empty()) {
-    // Sealed before the run exists: a run that is on disk can always go on.
-    absl::Status sealed = world_.vault.Put(id, request.sensitive);
-    if (!sealed.ok()) return done(sealed);
-  }
-  Post(StartMessage{id, std::move(request), std::move(done)});
+void Engine::Command(const run::RunId& run, std::string actor, decltype(run::Command::wish) wish,
+                     std::function<void(absl::Status)> done) {
+  Post(CommandMessage{run, {std::move(actor), 0, std::move(wish)}, std::move(done), nullptr});
 }
 
 void Engine::CancelRun(const run::RunId& run, std::string actor, std::string reason, bool force,
                        std::function<void(absl::Status)> done) {
-  Post(CommandMessage{run,
-                      {std::move(actor), 0, run::CancelRun{std::move(reason), force}},
-                      std::move(done),
-                      nullptr});
+  Command(run, std::move(actor), run::CancelRun{std::move(reason), force}, std::move(done));
+}
+
+void Engine::SignalRun(const run::RunId& run, std::string actor, std::string name,
+                       std::string payload, std::string id,
+                       std::function<void(absl::Status)> done) {
+  Command(run, std::move(actor),
+          run::SendSignal{std::move(name), run::Value::Json(std::move(payload)), std::move(id)},
+          std::move(done));
+}
+
+void Engine::ReleaseStep(const run::RunId& run, std::string actor, std::string path,
+                         std::function<void(absl::Status)> done) {
+  Command(run, std::move(actor), run::ReleaseStep{std::move(path)}, std::move(done));
 }
 
 void Engine::DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done) {
@@ -129,7 +114,8 @@ std::vector<std::string> Engine::problems() const {
 
 void Engine::AddProblem(std::string problem) {
   ports::MutexLock lock(&mu_);
-  problems_.push_back(std::move(problem));
+  const bool known = std::find(problems_.begin(), problems_.end(), problem) != problems_.end();
+  if (!known) problems_.push_back(std::move(problem));
 }
 
 Engine::LiveRun* Engine::Find(const run::RunId& run) {
@@ -137,61 +123,17 @@ Engine::LiveRun* Engine::Find(const run::RunId& run) {
   return found == runs_.end() ? nullptr : found->second.get();
 }
 
-void Engine::Handle(StartMessage message) {
-  StartRequest& request = message.request;
-  const std::string key = absl::StrCat(request.tenant, "/", request.request_id);
-  if (!request.request_id.empty()) {
-    auto same = starting_.find(key);
-    if (same != starting_.end()) {
-      world_.vault.Forget(message.run);
-      if (same->second.hash != request.request_hash) {
-        return message.done(
-            absl::AlreadyExistsError("the request id was used for another request"));
-      }
-      // It may not be on disk yet: answer with the batch that is being gathered, after it.
-      const run::RunId run = same->second.run;
-      gathering_.replies.push_back([done = std::move(message.done), run] {
-        done(Started{run, true});
-      });
-      return;
-    }
-  }
-  auto live = std::make_unique<LiveRun>(run::RunState(request.flow->plan));
-  live->flow = request.flow;
-  const flowspec::Flow& flow = request.flow->flow();
-  run::StartRun wish{{message.run, request.tenant, request.project, flow.name, flow.digest,
-                      run::Value(), request.labels, request.trace_id, request.workspace,
-                      request.request_id, request.request_hash}};
-  absl::StatusOr<run::Value> inputs = Spill(std::move(request.inputs_json), world_.blobs);
-  if (!inputs.ok()) return message.done(inputs.status());
-  wish.start.inputs = *std::move(inputs);
-  auto events = run::Advance(live->state, {request.actor, 0, std::move(wish)}, world_.clock.Now());
-  if (!events.ok()) return message.done(events.status());
-  if (!request.request_id.empty()) {
-    starting_.emplace(key, Starting{message.run, request.request_hash});
-    starting_order_.push_back(key);
-    if (starting_order_.size() > kRecentStartsMax) {
-      starting_.erase(starting_order_.front());
-      starting_order_.pop_front();
-    }
-  }
-  Record(*live, *std::move(events), SourceOf(*request.flow));
-  gathering_.replies.push_back([done = std::move(message.done), run = message.run] {
-    done(Started{run, false});
-  });
-  runs_.emplace(message.run, std::move(live));
-  CountRuns();
-}
-
 void Engine::Handle(CommandMessage message) {
-  const bool cancel = std::holds_alternative<run::CancelRun>(message.command.wish);
+  const bool repeatable = std::holds_alternative<run::CancelRun>(message.command.wish) ||
+                          std::holds_alternative<run::SendSignal>(message.command.wish);
   LiveRun* live = Find(message.run);
   if (live == nullptr) {
-    if (!message.reply) return;
-    const auto row = world_.events.GetRun(message.run);
-    message.reply(row.ok() ? absl::FailedPreconditionError("the run is finished") : row.status());
+    const auto [waiting, fresh] = loading_.try_emplace(message.run);
+    waiting->second.push_back(std::move(message));
+    if (fresh) LoadRun(waiting->first);
     return;
   }
+  if (AwaitTurn(*live, message)) return;
   const auto* resolution = std::get_if<run::ReportResolution>(&message.command.wish);
   if (resolution != nullptr && message.items != nullptr) {
     live->items[resolution->path] = message.items;
@@ -199,20 +141,23 @@ void Engine::Handle(CommandMessage message) {
   const absl::Time now = world_.clock.Now();
   auto events = run::Advance(live->state, message.command, now);
   if (!events.ok()) {
-    if (resolution != nullptr) ReleaseSlot(*live, resolution->path);
+    if (resolution != nullptr) {
+      ReleaseSlot(*live, resolution->path);
+      LeaveTurn(*live, resolution->path);
+    }
     absl::Status status = events.status();
-    if (cancel && absl::IsAlreadyExists(status)) status = absl::OkStatus();
+    if (repeatable && absl::IsAlreadyExists(status)) status = absl::OkStatus();
     if (message.reply) message.reply(std::move(status));
     return;
   }
-  Record(*live, *std::move(events), std::nullopt);
+  Record(*live, *std::move(events));
   if (message.reply) {
     gathering_.replies.push_back([reply = std::move(message.reply)] { reply(absl::OkStatus()); });
   }
 }
 
 void Engine::Handle(AttemptMessage message) {
-  --attempts_count_;
+  if (message.counted) --attempts_count_;
   LiveRun* live = Find(message.run);
   if (live == nullptr) return;  // cancelled by force, and over
   const run::NodeIndex node = run::FindNode(live->state, message.report.path);
@@ -238,6 +183,6 @@ void Engine::Handle(DrainMessage) {
   waiting_.clear();
 }
 
-void Engine::CountRuns() { runs_count_ = runs_.size(); }
+void Engine::CountRuns() { runs_count_ = runs_.size() + parked_count_; }
 
 }  // namespace beamline::engine

@@ -25,6 +25,7 @@
 #include "daemon/engine/hub.h"
 #include "daemon/engine/log_writer.h"
 #include "daemon/engine/resolver.h"
+#include "daemon/engine/turns.h"
 #include "daemon/ports/blob_store.h"
 #include "daemon/ports/clock.h"
 #include "daemon/ports/evaluator.h"
@@ -65,7 +66,14 @@ struct StartRequest {
   run::Labels labels;
   std::string actor, tenant = "local", project = "default";
   std::string trace_id, workspace;
-  std::string request_id, request_hash;  // empty: not idempotent
+  std::string request_id;    // empty: not idempotent by itself
+  std::string request_hash;  // of what makes two starts the same; never empty where that matters
+  std::optional<run::Parent> parent;
+  std::vector<run::BundledFlow> files;     // what sub-flows may name by path
+  std::vector<ports::FlowSource> sources;  // of those files that may not be stored yet
+  std::string flow_path;                   // of this flow among `files`
+  std::vector<std::string> break_at;
+  std::string only;
 };
 
 struct Started {
@@ -85,12 +93,24 @@ class Engine {
   absl::Status Recover();
   void Start();
 
-  // `done` is called on the engine's thread once the run is on disk.
-  // AlreadyExists: the request id was used with another hash. Unavailable: draining.
+  // `done` is called once the run is on disk; before that, on any thread, with a refusal.
+  // AlreadyExists: the request id, or the flow's idempotency key, was used with another hash.
+  // FailedPrecondition: the flow refuses a second run with its key. Aborted: its concurrency is
+  // used up and it does not queue. InvalidArgument: such a key does not come to a value.
+  // Unavailable: draining.
   void StartRun(StartRequest request, std::function<void(absl::StatusOr<Started>)> done);
   // FailedPrecondition: finished. NotFound: no such run. Ok, too, if it is being cancelled already.
   void CancelRun(const run::RunId& run, std::string actor, std::string reason, bool force,
                  std::function<void(absl::Status)> done);
+  // Keeps a signal for the run's waits; with an `id` that came before, changes nothing. `payload`
+  // is JSON text of at most run::kSignalBytesMax bytes. NotFound; FailedPrecondition: finished.
+  // ResourceExhausted: too many signals wait already.
+  void SignalRun(const run::RunId& run, std::string actor, std::string name, std::string payload,
+                 std::string id, std::function<void(absl::Status)> done);
+  // Lets a step that is held start; an empty path lets all of them. NotFound. FailedPrecondition:
+  // nothing is held.
+  void ReleaseStep(const run::RunId& run, std::string actor, std::string path,
+                   std::function<void(absl::Status)> done);
   // As EventStore::DeleteRun.
   void DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done);
 
@@ -124,9 +144,12 @@ class Engine {
     std::shared_ptr<const CompiledFlow> flow;
     uint64_t dispatched = 0;  // order of the last effect handed out
     ports::RunStatus row_status = ports::RunStatus::kPending;
-    absl::flat_hash_set<std::string> slots;                                // paths that hold one
+    absl::Time row_wake_at = absl::InfiniteFuture();
+    absl::flat_hash_map<std::string, std::string> turns;  // by path of the step that has one
+    absl::flat_hash_set<std::string> slots;               // paths that hold one
     absl::flat_hash_map<std::string, std::shared_ptr<const Items>> items;  // by path of the foreach
     std::vector<std::pair<absl::Time, uint64_t>> timers;                   // keys in timers_
+    bool park_later = false;                                               // a kParkTimer is set
   };
   struct CommandMessage {
     run::RunId run;
@@ -137,18 +160,31 @@ class Engine {
   struct StartMessage {
     run::RunId run;
     StartRequest request;
+    Resolver::Keys keys;
     std::function<void(absl::StatusOr<Started>)> done;
   };
   struct AttemptMessage {  // from an executor, not yet reshaped
     run::RunId run;
     run::ReportAttempt report;
+    bool counted = true;  // in attempts_count_
+  };
+  struct LoadedMessage {  // a run that only waited, read from the store
+    run::RunId run;
+    absl::StatusOr<ports::RunRow> row;
+    absl::StatusOr<std::vector<run::Event>> events;
+  };
+  struct ChildMessage {  // a sub-flow has been started
+    run::RunId parent;
+    std::string path;
+    int32_t attempt = 1;
+    run::RunId child;
   };
   struct WrittenMessage {
     absl::Status status;
   };
   struct DrainMessage {};
-  using Message =
-      std::variant<CommandMessage, StartMessage, AttemptMessage, WrittenMessage, DrainMessage>;
+  using Message = std::variant<CommandMessage, StartMessage, AttemptMessage, LoadedMessage,
+                               ChildMessage, WrittenMessage, DrainMessage>;
 
   // What has been decided and is not on disk yet.
   struct Mark {
@@ -166,10 +202,18 @@ class Engine {
   struct Starting {
     run::RunId run;
     std::string hash;
+    absl::Time at;
   };
   struct Timer {
     run::RunId run;
-    uint64_t order = 0;
+    uint64_t order = 0;  // of the effect, or one of these:
+  };
+  static constexpr uint64_t kLoadTimer = 0;           // the run is not in memory
+  static constexpr uint64_t kParkTimer = UINT64_MAX;  // it need not be any more, perhaps
+  struct StepPlace {
+    run::RunId run;
+    std::string path;
+    friend bool operator==(const StepPlace&, const StepPlace&) = default;
   };
   struct Waiting {  // for a slot
     run::RunId run;
@@ -177,16 +221,57 @@ class Engine {
   };
 
   void Post(Message message);
+  void BeginRun(StartRequest request, Resolver::Keys keys,
+                std::function<void(absl::StatusOr<Started>)> done);
+  absl::StatusOr<std::optional<Started>> FindKeyed(const StartRequest& request,
+                                                   const std::string& key) const;
+  bool AnswerRepeated(StartMessage& message);
+  void Remember(const std::string& name, const StartMessage& message);
+  absl::Status TakeTurn(const StartMessage& message, run::RunStarted* start);
+  void Command(const run::RunId& run, std::string actor, decltype(run::Command::wish) wish,
+               std::function<void(absl::Status)> done);
   void Handle(CommandMessage message);
   void Handle(StartMessage message);
   void Handle(AttemptMessage message);
+  void Handle(LoadedMessage message);
+  void Handle(const ChildMessage& message);
   void Handle(const WrittenMessage& message);
   void Handle(DrainMessage message);
 
-  void Record(LiveRun& live, std::vector<run::Event> events, std::optional<ports::FlowSource> flow);
+  struct NewRun {  // what its first batch brings besides events
+    std::vector<ports::FlowSource> flows;
+    std::string key;
+  };
+  void Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh = {});
   void Submit();
   void Settle(const Mark& mark);  // a run's part of a batch is on disk
   void End(LiveRun& live);
+  void PassTurn(const std::string& turn);
+
+  // Runs that only wait are not kept in memory (engine_parking.cc).
+  bool OnlyWaits(const LiveRun& live) const;
+  void ParkIfIdle(LiveRun& live);
+  void Park(LiveRun& live);
+  void LoadRun(const run::RunId& run);
+  void WakeLater(const run::RunId& run, absl::Time at);
+
+  // Steps that the engine carries out itself: sub-flows and signals (engine_children.cc).
+  void StartChild(LiveRun& live, const ports::Attempt& attempt);
+  void StartChildAside(const ports::Attempt& attempt, StartRequest request, const std::string& uses,
+                       const std::string& inputs, bool detach);
+  static absl::StatusOr<std::string> ChildDigest(const std::string& uses, StartRequest* request);
+  void StopChild(const LiveRun& live, const std::string& path, int32_t attempt, bool force);
+  void ReportToParent(const run::RunState& state);
+  void SendSignal(const ports::Attempt& attempt);
+  void Broadcast(const ports::Attempt& attempt, const std::string& name, const std::string& payload,
+                 std::vector<run::RunId> runs);
+  void PostReport(const ports::Attempt& attempt, run::ReportAttempt report);
+
+  // Steps whose number at a time is limited (engine_turns.cc).
+  bool AwaitTurn(LiveRun& live, CommandMessage& message);
+  void LeaveTurn(LiveRun& live, const std::string& path);
+  void PassStepTurn(const std::string& line);
+  void ReleaseTurns(LiveRun& live, const std::vector<run::Event>& events);
 
   void Dispatch(LiveRun& live, uint64_t up_to);
   void Dispatch(LiveRun& live, const run::Effect& effect);
@@ -202,6 +287,8 @@ class Engine {
   void FillSlots();
 
   void RecoverRun(const ports::RunRow& row, absl::StatusOr<std::vector<run::Event>> events);
+  void RecoverTurn(const ports::RunRow& row);
+  void RecoverParked(const ports::RunRow& row);
   absl::StatusOr<std::shared_ptr<const CompiledFlow>> PinnedFlow(const std::string& digest);
   LiveRun* Find(const run::RunId& run);
   ItemsOf ItemsLoader(LiveRun& live);
@@ -223,13 +310,19 @@ class Engine {
   Gathered gathering_;                // decided since
   std::optional<Gathered> writing_;
   absl::btree_map<std::pair<absl::Time, uint64_t>, Timer> timers_;
+  absl::flat_hash_map<run::RunId, std::pair<absl::Time, uint64_t>> parked_;  // with a timer
+  absl::flat_hash_map<run::RunId, std::vector<CommandMessage>> loading_;
+  uint64_t parked_count_ = 0;
+  Turns<run::RunId> run_turns_;
+  Turns<StepPlace> step_turns_;
   uint64_t last_timer_ = 0;
   int slots_free_;
   std::deque<Waiting> waiting_;
   bool draining_ = false;
   bool failed_ = false;
   absl::flat_hash_map<std::string, std::shared_ptr<const CompiledFlow>>
-      pinned_;  // while recovering
+      pinned_;                                // by digest
+  std::vector<std::string> recovered_lines_;  // with queued runs; likewise
 
   mutable ports::Mutex mu_;
   std::vector<Message> mailbox_ ABSL_GUARDED_BY(mu_);

@@ -12,6 +12,11 @@ namespace {
 // The wall clock may be set forward while timers wait: look again at least this often.
 constexpr absl::Duration kTimerLookMax = absl::Seconds(1);
 
+// Kinds that need no executor: repeated after a crash, they come to the same.
+bool IsOwn(flowspec::StepKind kind) {
+  return kind == flowspec::StepKind::kFlow || kind == flowspec::StepKind::kSignal;
+}
+
 }  // namespace
 
 void Engine::Dispatch(LiveRun& live, uint64_t up_to) {
@@ -37,6 +42,10 @@ void Engine::Dispatch(LiveRun& live, const run::Effect& effect) {
   } else if (const auto* attempt = std::get_if<run::RunAttempt>(&effect.what)) {
     Run(live, effect.path, *attempt);
   } else if (const auto* stop = std::get_if<run::StopAttempt>(&effect.what)) {
+    const run::NodeIndex node = run::FindNode(live.state, effect.path);
+    if (live.state.step_of(node).kind == flowspec::StepKind::kFlow) {
+      return StopChild(live, effect.path, stop->attempt, stop->force);
+    }
     world_.executor.Stop(live.state.start.run, effect.path, stop->attempt, stop->reason,
                          stop->force);
   } else {
@@ -85,16 +94,19 @@ void Engine::Run(LiveRun& live, const std::string& path, const run::RunAttempt& 
                          .workspace = state.start.workspace,
                          .timeout = state.step_of(node).timeout,
                          .secrets = live.flow->flow().secrets};
-  ++attempts_count_;
+  const bool own = IsOwn(attempt.kind);
+  if (!own) ++attempts_count_;
   const auto fail = [&](const absl::Status& status) {
     run::ReportAttempt report{.path = path, .attempt = effect.attempt};
     report.outcome = run::Outcome::kFailed;
     report.error = {"input", std::string(status.message())};
-    Post(AttemptMessage{id, std::move(report)});
+    Post(AttemptMessage{id, std::move(report), !own});
   };
   absl::StatusOr<std::string> input = Load(state.node(node).input, world_.blobs);
   if (!input.ok()) return fail(input.status());
   attempt.input = *std::move(input);
+  if (attempt.kind == flowspec::StepKind::kFlow) return StartChild(live, attempt);
+  if (attempt.kind == flowspec::StepKind::kSignal) return SendSignal(attempt);
   const std::vector<flowspec::Input>& inputs = live.flow->flow().inputs;
   if (std::any_of(inputs.begin(), inputs.end(), [](const auto& i) { return i.sensitive; })) {
     absl::StatusOr<ports::Secrets> secrets = world_.vault.Get(id);
@@ -144,7 +156,16 @@ void Engine::FireTimers() {
     const Timer timer = timers_.begin()->second;
     timers_.erase(timers_.begin());
     LiveRun* live = Find(timer.run);
+    if (timer.order == kLoadTimer && live == nullptr) {
+      parked_.erase(timer.run);
+      if (loading_.try_emplace(timer.run).second) LoadRun(timer.run);
+    }
     if (live == nullptr) continue;
+    if (timer.order == kParkTimer) {
+      live->park_later = false;
+      if (OnlyWaits(*live)) Park(*live);
+      continue;
+    }
     const std::optional<run::Effect> effect = run::PendingAt(live->state, timer.order);
     if (!effect) continue;
     if (const auto* wake = std::get_if<run::WakeAt>(&effect->what)) {

@@ -1,4 +1,5 @@
 // From decisions to disk: what is gathered while one batch is written becomes the next one.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,7 +25,18 @@ ports::RunStatus RowStatus(run::Status status) {
   }
 }
 
-ports::RunRow RowOf(const run::RunState& state, ports::RunStatus status) {
+// When a run that only waits goes on by itself.
+absl::Time NextWake(const run::RunState& state) {
+  absl::Time next = absl::InfiniteFuture();
+  for (const auto& [order, owed] : state.owed) {
+    if (owed.kind != run::OwedKind::kWake) continue;
+    next =
+        std::min(next, owed.node == run::kRunNode ? state.wake_at : state.node(owed.node).wake_at);
+  }
+  return next;
+}
+
+ports::RunRow RowOf(const run::RunState& state, ports::RunStatus status, absl::Time wake_at) {
   ports::RunRow row{state.start.run,         state.start.tenant,
                     state.start.project,     state.start.flow_name,
                     state.start.flow_digest, status,
@@ -33,27 +45,42 @@ ports::RunRow RowOf(const run::RunState& state, ports::RunStatus status) {
   if (ports::IsFinished(status)) row.finished_at = state.finished_at;
   row.last_seq = state.seq;
   if (!state.error.ok()) row.error = state.error.message;
+  row.wake_at = wake_at;
+  row.turn = state.start.concurrency_key;
   return row;
 }
 
 }  // namespace
 
-void Engine::Record(LiveRun& live, std::vector<run::Event> events,
-                    std::optional<ports::FlowSource> flow) {
+void Engine::Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh) {
   ReleaseSlots(live, events);
+  ReleaseTurns(live, events);
   const run::RunId& id = live.state.start.run;
   auto [place, added] = gathering_.index.emplace(id, gathering_.marks.size());
   if (added) {
-    gathering_.batch->push_back({id, events.front().seq - 1, {}, std::nullopt, std::move(flow)});
+    gathering_.batch->push_back({id,
+                                 events.front().seq - 1,
+                                 {},
+                                 std::nullopt,
+                                 std::move(fresh.flows),
+                                 std::move(fresh.key)});
     gathering_.marks.push_back({id});
   }
   ports::RunEvents& entry = (*gathering_.batch)[place->second];
+  for (const run::Event& event : events) {
+    const auto* finished = std::get_if<run::AttemptFinished>(&event.fact);
+    if (finished == nullptr || finished->cache_key.empty()) continue;
+    entry.cached.push_back({finished->cache_key, event.seq, event.time, finished->cached_until});
+  }
   entry.events.insert(entry.events.end(), std::make_move_iterator(events.begin()),
                       std::make_move_iterator(events.end()));
   const ports::RunStatus status = RowStatus(run::RunStatusOf(live.state));
-  if (status != live.row_status || entry.row.has_value()) {
+  const absl::Time wake_at =
+      status == ports::RunStatus::kWaiting ? NextWake(live.state) : absl::InfiniteFuture();
+  if (status != live.row_status || wake_at != live.row_wake_at || entry.row.has_value()) {
     live.row_status = status;
-    entry.row = RowOf(live.state, status);
+    live.row_wake_at = wake_at;
+    entry.row = RowOf(live.state, status, wake_at);
   }
   Mark& mark = gathering_.marks[place->second];
   mark.seq = live.state.seq;
@@ -91,16 +118,37 @@ void Engine::Settle(const Mark& mark) {
   if (live == nullptr) return;
   if (ports::IsFinished(mark.status)) return End(*live);
   Dispatch(*live, mark.order);
+  ParkIfIdle(*live);
 }
 
 void Engine::End(LiveRun& live) {
   const run::RunId id = live.state.start.run;
   for (const auto& key : live.timers) timers_.erase(key);
   slots_free_ += static_cast<int>(live.slots.size());
+  while (!live.turns.empty()) LeaveTurn(live, std::string(live.turns.begin()->first));
+  ReportToParent(live.state);
+  const std::string turn =
+      live.state.start.concurrency_key.empty()
+          ? ""
+          : absl::StrCat(live.state.start.tenant, "/", live.state.start.concurrency_key);
   runs_.erase(id);
   CountRuns();
+  if (!turn.empty()) {
+    run_turns_.Leave(turn, id);
+    PassTurn(turn);
+  }
   world_.vault.Forget(id);
   options_.run_ended(id);
+}
+
+void Engine::PassTurn(const std::string& turn) {
+  while (!run_turns_.Queue(turn).empty()) {
+    const LiveRun* next = Find(run_turns_.Queue(turn).front());
+    const int32_t limit = next == nullptr ? 1 : next->flow->flow().concurrency->limit;
+    const std::optional<run::RunId> run = run_turns_.Next(turn, limit);
+    if (!run) return;
+    local_.push_back({*run, {"system", 0, run::AdmitRun{}}, {}, nullptr});
+  }
 }
 
 }  // namespace beamline::engine

@@ -24,6 +24,8 @@ using run::NodeIndex;
 using run::RunState;
 using Phase = run::ReportResolution::Phase;
 
+constexpr size_t kKeyBytesMax = 1024;  // of idempotency and concurrency
+
 void Want(const flowspec::Template& value, std::vector<ExprIndex>* wanted) {
   for (ExprIndex expr : value.Holes()) wanted->push_back(expr);
 }
@@ -33,6 +35,8 @@ void WantBody(const Step& step, std::vector<ExprIndex>* wanted) {
   Want(step.input, wanted);
   Want(step.idempotency_key, wanted);
   for (const flowspec::Artifact& artifact : step.artifacts) Want(artifact.path, wanted);
+  if (step.concurrency) Want(step.concurrency->key, wanted);
+  if (step.cache) Want(step.cache->key, wanted);
 }
 
 std::vector<const flowspec::Expression*> Gather(const flowspec::Flow& flow,
@@ -121,9 +125,11 @@ run::Error Failed(std::string message) { return {"expression", std::move(message
 // One resolution being worked off.
 class Work {
  public:
-  Work(ResolveJob job, ports::Evaluator& evaluator, ports::BlobStore& blobs)
+  Work(ResolveJob job, ports::Evaluator& evaluator, ports::BlobStore& blobs,
+       const ports::EventStore& events)
       : job_(std::move(job)),
         blobs_(blobs),
+        events_(events),
         evaluation_(*job_.flow, job_.tenant, job_.scope, evaluator, blobs) {}
 
   Resolver::Resolved Run() {
@@ -179,11 +185,56 @@ class Work {
       job_.report.idempotency_key =
           flowspec::JsonKind(*key) == '"' ? flowspec::UnquoteJson(*key) : *key;
     }
+    if (run::Error error = Places(); !error.ok() || job_.report.hit) return error;
     if (step().kind == StepKind::kFail) return FailStep(*input);
     if (step().kind == StepKind::kWait) return WaitStep(*input);
     if (run::Error error = AddArtifacts(&*input); !error.ok()) return error;
     if (step().kind == StepKind::kSet) return SetStep(*std::move(input));
     return Store(*std::move(input), &job_.report.input);
+  }
+
+  // The step's turn, and what the cache knows.
+  run::Error Places() {
+    const std::string scope = absl::StrCat(job_.flow->flow().name, "/", step().id, "/");
+    if (step().concurrency) {
+      absl::StatusOr<std::string> key = evaluation_.Render(step().concurrency->key);
+      if (!key.ok()) return ExpressionError(key.status());
+      job_.report.turn = scope + *key;
+    }
+    if (!step().cache) return {};
+    absl::StatusOr<std::string> key = evaluation_.Render(step().cache->key);
+    if (!key.ok()) return ExpressionError(key.status());
+    LookUp(scope + *key);
+    return {};
+  }
+
+  void LookUp(std::string key) {
+    job_.report.cache_key = key;
+    const auto cached = events_.FindCached(job_.tenant, key);
+    if (!cached.ok() || !cached->has_value()) {
+      job_.report.cache_miss =
+          cached.ok() ? "nothing is cached under the key" : std::string(cached.status().message());
+      return;
+    }
+    const ports::CacheEntry& entry = (*cached)->entry;
+    if (entry.expires_at <= job_.now) {
+      job_.report.cache_miss =
+          absl::StrCat("what was cached expired at ",
+                       absl::FormatTime(absl::RFC3339_sec, entry.expires_at, absl::UTCTimeZone()));
+      return;
+    }
+    const auto made = events_.Read((*cached)->id, entry.seq - 1, 1);
+    const run::AttemptFinished* fact = nullptr;
+    if (made.ok() && !made->empty()) {
+      fact = std::get_if<run::AttemptFinished>(&made->front().fact);
+    }
+    if (fact == nullptr) {
+      job_.report.cache_miss = "the run that made it is gone";
+      return;
+    }
+    job_.report.hit =
+        run::CacheHit{job_.report.path, std::move(key), (*cached)->id.ToString(), fact->path,
+                      entry.made_at,    fact->output,   fact->artifacts};
   }
 
   run::Error AddArtifacts(std::string* input) {
@@ -337,6 +388,7 @@ class Work {
 
   ResolveJob job_;
   ports::BlobStore& blobs_;
+  const ports::EventStore& events_;
   Evaluation evaluation_;
   std::shared_ptr<const Items> items_;
 };
@@ -385,6 +437,7 @@ ResolveJob MakeResolveJob(std::shared_ptr<const CompiledFlow> flow, const RunSta
                  is_fan,
                  decided,
                  context,
+                 now,
                  {},
                  std::move(wanted),
                  Scope(state, seen_from, expressions, items_of, now),
@@ -419,12 +472,49 @@ bool Resolver::Quick(const ResolveJob& job) const {
   if (job.scope.bytes() + job.raw_output.bytes() > kInlineBytesMax / 2) return false;
   if (job.context && !job.flow->fixed_context) return false;
   if (job.is_fan && !job.flow->plan->step(job.step).loop) return false;
+  if (job.step >= 0 && job.flow->plan->step(job.step).cache) return false;
   if (job.step >= 0 && NeedsReshape(job.flow->plan->step(job.step))) return false;
   return std::all_of(job.wanted.begin(), job.wanted.end(), plain);
 }
 
 Resolver::Resolved Resolver::Resolve(ResolveJob job) {
-  return Work(std::move(job), evaluator_, blobs_).Run();
+  return Work(std::move(job), evaluator_, blobs_, events_).Run();
+}
+
+absl::StatusOr<Resolver::Keys> Resolver::ResolveKeys(
+    const std::shared_ptr<const CompiledFlow>& flow, const run::RunStarted& start, absl::Time now) {
+  RunState state(flow->plan);
+  state.start = start;
+  state.started_at = now;
+  std::vector<ExprIndex> wanted;
+  const auto& idempotency = flow->flow().idempotency;
+  const auto& concurrency = flow->flow().concurrency;
+  if (idempotency) Want(idempotency->key, &wanted);
+  if (concurrency) Want(concurrency->key, &wanted);
+  bool context = false;
+  const auto expressions = Gather(flow->flow(), wanted, &context);
+  Scope scope(state, kRunNode, expressions, {}, now);
+  Evaluation evaluation(*flow, start.tenant, scope, evaluator_, blobs_);
+  if (context) {
+    if (run::Error error = evaluation.SetContext(); !error.ok()) {
+      return absl::InvalidArgumentError(error.message);
+    }
+  }
+  evaluation.Evaluate(wanted);
+  Keys keys;
+  for (const auto& [limit, key] :
+       {std::pair(idempotency ? &idempotency->key : nullptr, &keys.idempotency),
+        std::pair(concurrency ? &concurrency->key : nullptr, &keys.concurrency)}) {
+    if (limit == nullptr) continue;
+    absl::StatusOr<std::string> json = evaluation.Render(*limit);
+    if (!json.ok()) return json.status();
+    *key = flowspec::JsonKind(*json) == '"' ? flowspec::UnquoteJson(*json) : *std::move(json);
+    if (key->size() > kKeyBytesMax) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a key of ", key->size(), " bytes; at most ", kKeyBytesMax));
+    }
+  }
+  return keys;
 }
 
 void Resolver::Reshape(ReshapeJob job, run::ReportAttempt* report) {

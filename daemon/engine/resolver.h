@@ -12,6 +12,7 @@
 #include "daemon/engine/values.h"
 #include "daemon/ports/blob_store.h"
 #include "daemon/ports/evaluator.h"
+#include "daemon/ports/event_store.h"
 #include "daemon/run/command.h"
 #include "daemon/run/effect.h"
 #include "daemon/run/state.h"
@@ -21,10 +22,11 @@ namespace beamline::engine {
 struct ResolveJob {
   std::shared_ptr<const CompiledFlow> flow;
   std::string tenant;
-  int32_t step = -1;                        // -1: the run's outputs
-  bool is_fan = false;                      // a foreach as a whole, not one of its items
-  bool decided = false;                     // `if` was evaluated before (items of a foreach)
-  bool context = false;                     // `vars` or `env` are read
+  int32_t step = -1;     // -1: the run's outputs
+  bool is_fan = false;   // a foreach as a whole, not one of its items
+  bool decided = false;  // `if` was evaluated before (items of a foreach)
+  bool context = false;  // `vars` or `env` are read
+  absl::Time now;
   run::ReportResolution report;             // path, phase, attempt; the rest is filled in
   std::vector<flowspec::ExprIndex> wanted;  // what has to be evaluated, but for `foreach.key`
   Scope scope;
@@ -53,8 +55,15 @@ ReshapeJob MakeReshapeJob(std::shared_ptr<const CompiledFlow> flow, const run::R
 // Thread-safe.
 class Resolver {
  public:
-  Resolver(ports::Evaluator& evaluator, ports::BlobStore& blobs)
-      : evaluator_(evaluator), blobs_(blobs) {}
+  Resolver(ports::Evaluator& evaluator, ports::BlobStore& blobs, const ports::EventStore& events)
+      : evaluator_(evaluator), blobs_(blobs), events_(events) {}
+
+  // What a start's keys come to; empty where the flow has none. May block.
+  struct Keys {
+    std::string idempotency, concurrency;
+  };
+  absl::StatusOr<Keys> ResolveKeys(const std::shared_ptr<const CompiledFlow>& flow,
+                                   const run::RunStarted& start, absl::Time now);
 
   // True if the job needs neither a child process nor a file and is small: working it off takes
   // microseconds. Otherwise it may block for as long as an evaluation may.
@@ -73,6 +82,7 @@ class Resolver {
  private:
   ports::Evaluator& evaluator_;
   ports::BlobStore& blobs_;
+  const ports::EventStore& events_;
 };
 
 }  // namespace beamline::engine

@@ -38,6 +38,17 @@ struct RunRow {
   absl::Time finished_at = absl::InfinitePast();  // InfinitePast: not finished
   uint64_t last_seq = 0;
   std::string error;  // of a failed run, one line
+  // When a run that only waits has to be looked at again by itself; InfiniteFuture: never.
+  absl::Time wake_at = absl::InfiniteFuture();
+  std::string turn;  // whose turn it shares with other runs (RunStarted.concurrency_key)
+};
+
+// An output that later runs may reuse: the AttemptFinished with this seq holds it.
+struct CacheEntry {
+  std::string key;  // unique within a tenant
+  uint64_t seq = 0;
+  absl::Time made_at;
+  absl::Time expires_at = absl::InfiniteFuture();
 };
 
 struct FlowSource {
@@ -49,11 +60,15 @@ struct RunEvents {
   run::RunId id;
   uint64_t expected_seq = 0;       // the run's last seq before these; 0 = a new run
   std::vector<run::Event> events;  // seq expected_seq+1, …
-  // Changed columns of the row: a new run brings all of it, later ones status, finished_at, error.
+  // Changed columns of the row: a new run brings all of it, later ones status, finished_at, error,
+  // wake_at.
   // last_seq is kept by the store. Absent: only last_seq moves.
   std::optional<RunRow> row;
-  // The flow that a new run pins; stored once per digest.
-  std::optional<FlowSource> flow;
+  // The flow that a new run pins, and those it may run below it; stored once per digest.
+  std::vector<FlowSource> flows;
+  // A new run's idempotency key within its flow, from now on this run's; empty: none.
+  std::string key;
+  std::vector<CacheEntry> cached;  // an entry replaces an earlier one with its key
 };
 
 struct RunQuery {
@@ -83,8 +98,9 @@ class EventStore {
   virtual absl::StatusOr<std::vector<run::Event>> Read(const run::RunId& id, uint64_t after_seq,
                                                        size_t bytes_max) const = 0;
 
-  // Calls `each` for every unfinished run with all its events, in order of run id. One run's
-  // corruption is passed as an error in place of its events and does not stop the others.
+  // Calls `each` for every unfinished run, in order of run id: with all its events, or, if it only
+  // waits (by its row), without them. One run's corruption is passed as an error in place of its
+  // events and does not stop the others.
   virtual absl::Status ReadUnfinished(
       const std::function<void(const RunRow&, absl::StatusOr<std::vector<run::Event>>)>& each)
       const = 0;
@@ -103,6 +119,26 @@ class EventStore {
   };
   virtual absl::StatusOr<std::optional<Request>> FindRequest(
       const std::string& tenant, const std::string& request_id) const = 0;
+
+  // The run that this idempotency key of a flow belongs to, and all runs of whatever flow that have
+  // the key.
+  struct Keyed {
+    run::RunId id;
+    std::string hash;  // RunStarted.request_hash
+    absl::Time started_at;
+  };
+  virtual absl::StatusOr<std::optional<Keyed>> FindKey(const std::string& tenant,
+                                                       const std::string& flow_name,
+                                                       const std::string& key) const = 0;
+  virtual absl::StatusOr<std::vector<run::RunId>> FindKeyed(const std::string& tenant,
+                                                            const std::string& key) const = 0;
+
+  struct Cached {
+    run::RunId id;
+    CacheEntry entry;
+  };
+  virtual absl::StatusOr<std::optional<Cached>> FindCached(const std::string& tenant,
+                                                           const std::string& key) const = 0;
 
   virtual absl::StatusOr<FlowSource> GetFlow(const std::string& digest) const = 0;  // NotFound
 

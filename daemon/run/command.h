@@ -38,6 +38,7 @@ struct ReportResolution {
   std::optional<Wait> wait;           // of a `wait`
   std::optional<CacheHit> hit;        // the step's `cache` holds its output
   std::string cache_key, cache_miss;  // or does not
+  std::string turn;                   // as AttemptStarted
 };
 
 struct ReportAttempt {
@@ -77,11 +78,17 @@ struct ReleaseStep {
   std::string path;
 };
 
+// Ends a step as if its run were cancelled, but nothing else of the run.
+struct StopStep {
+  std::string path;
+  std::string reason;
+};
+
 struct Command {
   std::string actor;
   uint64_t jitter_seed = 0;  // for the delay of a retry, if this command leads to one
   std::variant<StartRun, ReportResolution, ReportAttempt, FireTimer, CancelRun, SendSignal,
-               AdmitRun, ReleaseStep>
+               AdmitRun, ReleaseStep, StopStep>
       wish;
 };
 

@@ -128,6 +128,14 @@ class Decision {
     return std::vector<Fact>{RunAdmitted{}};
   }
 
+  Facts operator()(const StopStep& wish) {
+    const NodeIndex index = FindNode(state_, wish.path);
+    if (index < 0 || IsTerminal(state_.node(index).status) || state_.node(index).stop) {
+      return Stale("the stop", wish.path);
+    }
+    return std::vector<Fact>{StopRequested{wish.path, StopReason::kCancel, wish.reason, false}};
+  }
+
   Facts operator()(const ReleaseStep& wish) {
     std::vector<Fact> facts;
     const auto count = static_cast<NodeIndex>(state_.nodes.size());
@@ -223,7 +231,7 @@ class Decision {
     if (report.attempt != node.attempt + 1) return Stale("the resolution", report.path);
     std::vector<Fact> facts{AttemptStarted{report.path, report.attempt, report.input,
                                            report.idempotency_key, report.cache_key,
-                                           report.cache_miss}};
+                                           report.cache_miss, report.turn}};
     if (step.kind == StepKind::kSet) {
       facts.push_back(
           AttemptFinished{.path = report.path, .attempt = report.attempt, .output = report.output});
@@ -240,6 +248,11 @@ class Decision {
                          report.error, report.artifacts, Status::kSucceeded, report.usage};
     std::vector<Fact> facts;
     if (report.outcome == Outcome::kSucceeded) {
+      const auto cached = state_.cache_keys.find(FindNode(state_, report.path));
+      if (cached != state_.cache_keys.end() && step.cache) {
+        fact.cache_key = cached->second;
+        fact.cached_until = now_ + step.cache->ttl;
+      }
       facts.push_back(std::move(fact));
     } else if (node.stop) {
       const bool failed = node.stop_self && *node.stop != StopReason::kCancel;

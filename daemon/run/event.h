@@ -104,6 +104,7 @@ struct AttemptStarted {
   std::string idempotency_key;
   // Where the step has a `cache`: its key, and why nothing was found under it.
   std::string cache_key, cache_miss;
+  std::string turn;  // whose turn the step has until it ends (Step::concurrency); empty: no limit
 };
 
 struct ArtifactRef {
@@ -182,6 +183,9 @@ struct AttemptFinished {
   // running if a RetryScheduled or StepParked follows.
   Status step_status = Status::kSucceeded;
   Usage usage;
+  // Later steps with this cache key may take the output over, until then; empty: they may not.
+  std::string cache_key;
+  absl::Time cached_until = absl::InfiniteFuture();
 };
 
 struct RetryScheduled {

@@ -109,6 +109,8 @@ class Fold {
     n.retry_at = absl::InfinitePast();
     if (!fact.input.absent()) n.input = fact.input;
     n.idempotency_key = fact.idempotency_key;
+    if (!fact.turn.empty()) state_.turns[index] = fact.turn;
+    if (!fact.cache_key.empty()) state_.cache_keys[index] = fact.cache_key;
     Owe(state_, index, OwedKind::kRun);
     if (n.wake_at == absl::InfiniteFuture()) Wake(index, state_.step_of(index).deadline);
   }

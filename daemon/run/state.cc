@@ -131,6 +131,11 @@ std::string Dump(const RunState& state) {
     absl::StrAppend(&out, "wait ", index, " until=", absl::ToUnixNanos(wait.until),
                     " signal=", wait.signal, " match=", wait.match, " schema=", wait.schema, "\n");
   }
+  for (const auto& [index, turn] : state.turns)
+    absl::StrAppend(&out, "turn ", index, " ", turn, "\n");
+  for (const auto& [index, key] : state.cache_keys) {
+    absl::StrAppend(&out, "cache key ", index, " ", key, "\n");
+  }
   for (NodeIndex index : state.undoable) absl::StrAppend(&out, "undoable ", index, "\n");
   for (size_t i = 0; i < state.nodes.size(); ++i) {
     const Node& n = state.nodes[i];

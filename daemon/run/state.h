@@ -129,6 +129,8 @@ struct RunState {
   std::vector<Signal> signals;
   absl::btree_set<std::string> signal_ids;  // of all that came
   int32_t held = 0;
+  absl::btree_map<NodeIndex, std::string> turns;       // by node that has one, until it is over
+  absl::btree_map<NodeIndex, std::string> cache_keys;  // by node whose output is to be cached
   std::vector<NodeIndex> undoable;  // what succeeded and has a `compensate`, in that order
   NodeIndex undo = -1;              // the compensation that runs now
   int32_t busy = 0;                 // owed effects other than WakeAt, and running attempts

@@ -52,9 +52,9 @@ void MemoryStore::Add(const RunEvents& events) {
   if (events.expected_seq == 0) {
     run.row = CompleteRow(events);
     auto* start = std::get_if<run::RunStarted>(&events.events[0].fact);
+    if (start != nullptr) run.request_hash = start->request_hash;
     if (start != nullptr && !start->request_id.empty()) {
       run.request_id = start->request_id;
-      run.request_hash = start->request_hash;
       requests_[{run.row.tenant, run.request_id}] = events.id;
     }
   } else if (events.row) {
@@ -62,11 +62,16 @@ void MemoryStore::Add(const RunEvents& events) {
     run.row.status = row.status;
     run.row.finished_at = row.finished_at;
     run.row.error = row.error;
+    run.row.wake_at = row.wake_at;
   }
   run.row.last_seq = events.events.back().seq;
   run.decisions.push_back(codec::EncodeEvents(events.events));
   run.last_seqs.push_back(run.row.last_seq);
-  if (events.flow) flows_.try_emplace(events.flow->digest, *events.flow);
+  for (const ports::FlowSource& flow : events.flows) flows_.try_emplace(flow.digest, flow);
+  if (!events.key.empty()) keys_[{run.row.tenant, events.key, run.row.flow_name}] = events.id;
+  for (const ports::CacheEntry& entry : events.cached) {
+    cache_[{run.row.tenant, entry.key}] = {events.id, entry};
+  }
 }
 
 absl::StatusOr<std::vector<run::Event>> MemoryStore::ReadStored(const Stored& run,
@@ -105,7 +110,11 @@ absl::Status MemoryStore::ReadUnfinished(
     }
   }
   for (const Stored& run : unfinished) {
-    each(run.row, ReadStored(run, 0, std::numeric_limits<size_t>::max()));
+    if (run.row.status == ports::RunStatus::kWaiting) {
+      each(run.row, std::vector<run::Event>());
+    } else {
+      each(run.row, ReadStored(run, 0, std::numeric_limits<size_t>::max()));
+    }
   }
   return absl::OkStatus();
 }
@@ -154,6 +163,36 @@ absl::StatusOr<std::optional<ports::EventStore::Request>> MemoryStore::FindReque
   return Request{request->second, runs_.at(request->second).request_hash};
 }
 
+absl::StatusOr<std::optional<ports::EventStore::Keyed>> MemoryStore::FindKey(
+    const std::string& tenant, const std::string& flow_name, const std::string& key) const {
+  ports::MutexLock lock(&mu_);
+  auto keyed = keys_.find({tenant, key, flow_name});
+  if (keyed == keys_.end()) return std::nullopt;
+  const Stored& run = runs_.at(keyed->second);
+  return Keyed{keyed->second, run.request_hash, run.row.started_at};
+}
+
+absl::StatusOr<std::vector<run::RunId>> MemoryStore::FindKeyed(const std::string& tenant,
+                                                               const std::string& key) const {
+  ports::MutexLock lock(&mu_);
+  std::vector<run::RunId> runs;
+  for (auto at = keys_.lower_bound({tenant, key, ""});
+       at != keys_.end() && std::get<0>(at->first) == tenant && std::get<1>(at->first) == key;
+       ++at) {
+    runs.push_back(at->second);
+  }
+  std::sort(runs.begin(), runs.end());
+  return runs;
+}
+
+absl::StatusOr<std::optional<ports::EventStore::Cached>> MemoryStore::FindCached(
+    const std::string& tenant, const std::string& key) const {
+  ports::MutexLock lock(&mu_);
+  auto cached = cache_.find({tenant, key});
+  if (cached == cache_.end()) return std::nullopt;
+  return cached->second;
+}
+
 absl::StatusOr<ports::FlowSource> MemoryStore::GetFlow(const std::string& digest) const {
   ports::MutexLock lock(&mu_);
   auto flow = flows_.find(digest);
@@ -167,6 +206,8 @@ absl::Status MemoryStore::DeleteRun(const run::RunId& id) {
   if (run == runs_.end()) return RunNotFound(id);
   if (!ports::IsFinished(run->second.row.status)) return RunNotFinished(id);
   requests_.erase({run->second.row.tenant, run->second.request_id});
+  std::erase_if(keys_, [&](const auto& entry) { return entry.second == id; });
+  std::erase_if(cache_, [&](const auto& entry) { return entry.second.id == id; });
   runs_.erase(run);
   return absl::OkStatus();
 }

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -25,6 +26,13 @@ class MemoryStore : public ports::EventStore {
                                                    const std::string& part) const override;
   absl::StatusOr<std::optional<Request>> FindRequest(const std::string& tenant,
                                                      const std::string& request_id) const override;
+  absl::StatusOr<std::optional<Keyed>> FindKey(const std::string& tenant,
+                                               const std::string& flow_name,
+                                               const std::string& key) const override;
+  absl::StatusOr<std::vector<run::RunId>> FindKeyed(const std::string& tenant,
+                                                    const std::string& key) const override;
+  absl::StatusOr<std::optional<Cached>> FindCached(const std::string& tenant,
+                                                   const std::string& key) const override;
   absl::StatusOr<ports::FlowSource> GetFlow(const std::string& digest) const override;
   absl::Status DeleteRun(const run::RunId& id) override;
   absl::Status Checkpoint() override { return absl::OkStatus(); }
@@ -46,6 +54,10 @@ class MemoryStore : public ports::EventStore {
   std::map<run::RunId, Stored> runs_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, ports::FlowSource> flows_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<std::string, std::string>, run::RunId> requests_ ABSL_GUARDED_BY(mu_);
+  // By tenant, key and flow; by tenant and key.
+  std::map<std::tuple<std::string, std::string, std::string>, run::RunId> keys_
+      ABSL_GUARDED_BY(mu_);
+  std::map<std::pair<std::string, std::string>, Cached> cache_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace beamline::store

@@ -45,7 +45,7 @@ run::RunId ToId(std::string_view bytes) {
 
 constexpr char kColumns[] =
     "run_no, run_id, tenant, project, flow_name, flow_digest, status, labels, actor, started_at, "
-    "finished_at, error, last_seq";
+    "finished_at, error, last_seq, wake_at, turn";
 
 absl::StatusOr<NumberedRun> ReadRow(const Statement& s) {
   NumberedRun run;
@@ -67,6 +67,8 @@ absl::StatusOr<NumberedRun> ReadRow(const Statement& s) {
   if (!s.IsNull(10)) run.row.finished_at = absl::FromUnixNanos(s.Int(10));
   run.row.error = s.Text(11);
   run.row.last_seq = static_cast<uint64_t>(s.Int(12));
+  if (!s.IsNull(13)) run.row.wake_at = absl::FromUnixNanos(s.Int(13));
+  run.row.turn = s.Text(14);
   return run;
 }
 
@@ -80,6 +82,22 @@ absl::StatusOr<std::vector<NumberedRun>> ReadRows(Statement& s) {
     absl::StatusOr<NumberedRun> run = ReadRow(s);
     if (!run.ok()) return run.status();
     runs.push_back(*std::move(run));
+  }
+}
+
+void BindTime(Statement& s, int parameter, absl::Time time) {
+  if (time == absl::InfiniteFuture()) {
+    s.BindNull(parameter);
+  } else {
+    s.BindInt(parameter, absl::ToUnixNanos(time));
+  }
+}
+
+void BindText(Statement& s, int parameter, const std::string* text) {
+  if (text == nullptr || text->empty()) {
+    s.BindNull(parameter);
+  } else {
+    s.BindText(parameter, *text);
   }
 }
 
@@ -98,14 +116,21 @@ absl::StatusOr<RunWriter> RunWriter::Prepare(Connection& db) {
   const std::pair<Statement RunWriter::*, const char*> statements[] = {
       {&RunWriter::insert_,
        "INSERT INTO runs (run_id, tenant, project, flow_name, flow_digest, status, labels, actor, "
-       "started_at, finished_at, error, last_seq, request_id, request_hash) "
-       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"},
+       "started_at, finished_at, error, last_seq, request_id, request_hash, wake_at, turn) "
+       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"},
       {&RunWriter::update_,
-       "UPDATE runs SET status = ?2, finished_at = ?3, error = ?4, last_seq = ?5 "
+       "UPDATE runs SET status = ?2, finished_at = ?3, error = ?4, last_seq = ?5, wake_at = ?6 "
        "WHERE run_no = ?1"},
       {&RunWriter::find_, "SELECT run_no, finished_at FROM runs WHERE run_id = ?1"},
       {&RunWriter::delete_, "DELETE FROM runs WHERE run_no = ?1"},
       {&RunWriter::flow_, "INSERT OR IGNORE INTO flows (digest, name, source) VALUES (?1, ?2, ?3)"},
+      {&RunWriter::key_,
+       "INSERT OR REPLACE INTO run_keys (tenant, key, flow_name, run_no) VALUES (?1, ?2, ?3, ?4)"},
+      {&RunWriter::cached_,
+       "INSERT OR REPLACE INTO cache (tenant, key, run_no, seq, made_at, expires_at) "
+       "SELECT tenant, ?1, ?2, ?3, ?4, ?5 FROM runs WHERE run_no = ?2"},
+      {&RunWriter::forget_key_, "DELETE FROM run_keys WHERE run_no = ?1"},
+      {&RunWriter::forget_cached_, "DELETE FROM cache WHERE run_no = ?1"},
   };
   for (const auto& [member, sql] : statements) {
     absl::StatusOr<Statement> statement = db.Prepare(sql);
@@ -130,13 +155,10 @@ absl::StatusOr<int64_t> RunWriter::Insert(Connection& db, const RunRow& row,
   BindFinished(insert_, 10, row);
   insert_.BindText(11, row.error);
   insert_.BindInt(12, static_cast<int64_t>(row.last_seq));
-  if (start != nullptr && !start->request_id.empty()) {
-    insert_.BindText(13, start->request_id);
-    insert_.BindText(14, start->request_hash);
-  } else {
-    insert_.BindNull(13);
-    insert_.BindNull(14);
-  }
+  BindText(insert_, 13, start == nullptr ? nullptr : &start->request_id);
+  BindText(insert_, 14, start == nullptr ? nullptr : &start->request_hash);
+  BindTime(insert_, 15, row.wake_at);
+  insert_.BindText(16, row.turn);
   if (absl::Status s = insert_.Run(); !s.ok()) return s;
   return db.last_insert_rowid();
 }
@@ -147,6 +169,7 @@ absl::Status RunWriter::Update(int64_t run_no, const RunRow& row) {
   BindFinished(update_, 3, row);
   update_.BindText(4, row.error);
   update_.BindInt(5, static_cast<int64_t>(row.last_seq));
+  BindTime(update_, 6, row.wake_at);
   return update_.Run();
 }
 
@@ -160,8 +183,28 @@ absl::StatusOr<std::optional<RunWriter::Found>> RunWriter::Find(const run::RunId
 }
 
 absl::Status RunWriter::Delete(int64_t run_no) {
-  delete_.BindInt(1, run_no);
-  return delete_.Run();
+  for (Statement* statement : {&forget_key_, &forget_cached_, &delete_}) {
+    statement->BindInt(1, run_no);
+    if (absl::Status s = statement->Run(); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunWriter::SetKey(int64_t run_no, const RunRow& row, const std::string& key) {
+  key_.BindText(1, row.tenant);
+  key_.BindText(2, key);
+  key_.BindText(3, row.flow_name);
+  key_.BindInt(4, run_no);
+  return key_.Run();
+}
+
+absl::Status RunWriter::SetCached(int64_t run_no, const ports::CacheEntry& entry) {
+  cached_.BindText(1, entry.key);
+  cached_.BindInt(2, run_no);
+  cached_.BindInt(3, static_cast<int64_t>(entry.seq));
+  cached_.BindInt(4, absl::ToUnixNanos(entry.made_at));
+  BindTime(cached_, 5, entry.expires_at);
+  return cached_.Run();
 }
 
 absl::Status RunWriter::InsertFlow(const ports::FlowSource& flow) {
@@ -253,6 +296,59 @@ absl::StatusOr<std::optional<ports::EventStore::Request>> FindRequest(
   if (!row.ok()) return row.status();
   if (!*row) return std::nullopt;
   return ports::EventStore::Request{ToId(find->Blob(0)), std::string(find->Text(1))};
+}
+
+absl::StatusOr<std::optional<ports::EventStore::Keyed>> FindKey(Connection& db,
+                                                                const std::string& tenant,
+                                                                const std::string& flow_name,
+                                                                const std::string& key) {
+  auto find = db.Prepare(
+      "SELECT run_id, request_hash, started_at FROM run_keys JOIN runs USING (run_no) "
+      "WHERE run_keys.tenant = ?1 AND key = ?2 AND run_keys.flow_name = ?3");
+  if (!find.ok()) return find.status();
+  find->BindText(1, tenant);
+  find->BindText(2, key);
+  find->BindText(3, flow_name);
+  absl::StatusOr<bool> row = find->Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return std::nullopt;
+  return ports::EventStore::Keyed{ToId(find->Blob(0)), std::string(find->Text(1)),
+                                  absl::FromUnixNanos(find->Int(2))};
+}
+
+absl::StatusOr<std::vector<run::RunId>> FindKeyed(Connection& db, const std::string& tenant,
+                                                  const std::string& key) {
+  auto find = db.Prepare(
+      "SELECT run_id FROM run_keys JOIN runs USING (run_no) "
+      "WHERE run_keys.tenant = ?1 AND key = ?2 ORDER BY run_id");
+  if (!find.ok()) return find.status();
+  find->BindText(1, tenant);
+  find->BindText(2, key);
+  std::vector<run::RunId> runs;
+  while (true) {
+    absl::StatusOr<bool> row = find->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return runs;
+    runs.push_back(ToId(find->Blob(0)));
+  }
+}
+
+absl::StatusOr<std::optional<ports::EventStore::Cached>> FindCached(Connection& db,
+                                                                    const std::string& tenant,
+                                                                    const std::string& key) {
+  auto find = db.Prepare(
+      "SELECT run_id, seq, made_at, expires_at FROM cache JOIN runs USING (run_no) "
+      "WHERE cache.tenant = ?1 AND key = ?2");
+  if (!find.ok()) return find.status();
+  find->BindText(1, tenant);
+  find->BindText(2, key);
+  absl::StatusOr<bool> row = find->Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return std::nullopt;
+  ports::CacheEntry entry{key, static_cast<uint64_t>(find->Int(1)),
+                          absl::FromUnixNanos(find->Int(2))};
+  if (!find->IsNull(3)) entry.expires_at = absl::FromUnixNanos(find->Int(3));
+  return ports::EventStore::Cached{ToId(find->Blob(0)), std::move(entry)};
 }
 
 absl::StatusOr<std::optional<ports::FlowSource>> SelectFlow(Connection& db,

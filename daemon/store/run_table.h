@@ -29,9 +29,11 @@ class RunWriter {
   absl::Status Delete(int64_t run_no);
   // Does nothing if the digest is there.
   absl::Status InsertFlow(const ports::FlowSource& flow);
+  absl::Status SetKey(int64_t run_no, const ports::RunRow& row, const std::string& key);
+  absl::Status SetCached(int64_t run_no, const ports::CacheEntry& entry);
 
  private:
-  Statement insert_, update_, find_, delete_, flow_;
+  Statement insert_, update_, find_, delete_, flow_, key_, cached_, forget_key_, forget_cached_;
 };
 
 struct NumberedRun {
@@ -50,6 +52,15 @@ absl::StatusOr<std::vector<run::RunId>> FindRuns(Connection& db, const std::stri
                                                  const std::string& part);
 absl::StatusOr<std::optional<ports::EventStore::Request>> FindRequest(
     Connection& db, const std::string& tenant, const std::string& request_id);
+absl::StatusOr<std::optional<ports::EventStore::Keyed>> FindKey(Connection& db,
+                                                                const std::string& tenant,
+                                                                const std::string& flow_name,
+                                                                const std::string& key);
+absl::StatusOr<std::vector<run::RunId>> FindKeyed(Connection& db, const std::string& tenant,
+                                                  const std::string& key);
+absl::StatusOr<std::optional<ports::EventStore::Cached>> FindCached(Connection& db,
+                                                                    const std::string& tenant,
+                                                                    const std::string& key);
 absl::StatusOr<std::optional<ports::FlowSource>> SelectFlow(Connection& db,
                                                             const std::string& digest);
 

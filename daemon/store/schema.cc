@@ -59,6 +59,31 @@ CREATE TABLE log (
 );
 CREATE UNIQUE INDEX log_of_run ON log (run_no, seq);
 )sql",
+    // wake_at: of a run that only waits, when it goes on by itself; null: never.
+    R"sql(
+ALTER TABLE runs ADD COLUMN wake_at INTEGER;
+ALTER TABLE runs ADD COLUMN turn TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE run_keys (
+  tenant    TEXT NOT NULL,
+  key       TEXT NOT NULL,
+  flow_name TEXT NOT NULL,
+  run_no    INTEGER NOT NULL,
+  PRIMARY KEY (tenant, key, flow_name)
+) WITHOUT ROWID;
+CREATE INDEX run_keys_of_run ON run_keys (run_no);
+
+CREATE TABLE cache (
+  tenant     TEXT NOT NULL,
+  key        TEXT NOT NULL,
+  run_no     INTEGER NOT NULL,
+  seq        INTEGER NOT NULL,
+  made_at    INTEGER NOT NULL,  -- nanoseconds since 1970
+  expires_at INTEGER,
+  PRIMARY KEY (tenant, key)
+) WITHOUT ROWID;
+CREATE INDEX cache_of_run ON cache (run_no);
+)sql",
 };
 static_assert(std::size(kMigrations) == kSchemaVersion);
 

@@ -153,8 +153,9 @@ absl::Status SqliteStore::AppendRun(const RunEvents& events) {
   const uint64_t last_seq = events.expected_seq + events.events.size();
   std::optional<RunRow> row;
   if (events.row) row = CompleteRow(events);
-  if (events.flow && flows_.insert(events.flow->digest).second) {
-    if (absl::Status s = runs_.InsertFlow(*events.flow); !s.ok()) return s;
+  for (const ports::FlowSource& flow : events.flows) {
+    if (!flows_.insert(flow.digest).second) continue;
+    if (absl::Status s = runs_.InsertFlow(flow); !s.ok()) return s;
   }
   absl::StatusOr<Live> live =
       events.expected_seq == 0 ? InsertRun(events, *row) : FindLive(events.id);
@@ -172,6 +173,12 @@ absl::Status SqliteStore::AppendRun(const RunEvents& events) {
   if (!inserted.ok()) return inserted;
   if (row && events.expected_seq != 0) {
     if (absl::Status s = runs_.Update(live->run_no, *row); !s.ok()) return s;
+  }
+  if (!events.key.empty()) {
+    if (absl::Status s = runs_.SetKey(live->run_no, *row, events.key); !s.ok()) return s;
+  }
+  for (const ports::CacheEntry& entry : events.cached) {
+    if (absl::Status s = runs_.SetCached(live->run_no, entry); !s.ok()) return s;
   }
   if (row && ports::IsFinished(row->status)) {
     live_.erase(events.id);
@@ -280,8 +287,11 @@ absl::Status SqliteStore::ReadUnfinished(
   auto runs = UnfinishedRuns((*reader)->db);
   if (!runs.ok()) return runs.status();
   for (NumberedRun& run : *runs) {
-    auto events =
-        (*reader)->log.Read(run.run_no, 0, run.row.last_seq, std::numeric_limits<size_t>::max());
+    absl::StatusOr<std::vector<run::Event>> events = std::vector<run::Event>();
+    if (run.row.status != ports::RunStatus::kWaiting) {
+      events =
+          (*reader)->log.Read(run.run_no, 0, run.row.last_seq, std::numeric_limits<size_t>::max());
+    }
     if (events.ok() && !events->empty()) run.row.last_seq = events->back().seq;
     if (!events.ok()) events = Annotate(events.status(), "run " + run.row.id.ToString());
     each(run.row, std::move(events));
@@ -328,6 +338,27 @@ absl::StatusOr<std::optional<ports::EventStore::Request>> SqliteStore::FindReque
   auto reader = readers_.Lend();
   if (!reader.ok()) return reader.status();
   return store::FindRequest((*reader)->db, tenant, request_id);
+}
+
+absl::StatusOr<std::optional<ports::EventStore::Keyed>> SqliteStore::FindKey(
+    const std::string& tenant, const std::string& flow_name, const std::string& key) const {
+  auto reader = readers_.Lend();
+  if (!reader.ok()) return reader.status();
+  return store::FindKey((*reader)->db, tenant, flow_name, key);
+}
+
+absl::StatusOr<std::vector<run::RunId>> SqliteStore::FindKeyed(const std::string& tenant,
+                                                               const std::string& key) const {
+  auto reader = readers_.Lend();
+  if (!reader.ok()) return reader.status();
+  return store::FindKeyed((*reader)->db, tenant, key);
+}
+
+absl::StatusOr<std::optional<ports::EventStore::Cached>> SqliteStore::FindCached(
+    const std::string& tenant, const std::string& key) const {
+  auto reader = readers_.Lend();
+  if (!reader.ok()) return reader.status();
+  return store::FindCached((*reader)->db, tenant, key);
 }
 
 absl::StatusOr<ports::FlowSource> SqliteStore::GetFlow(const std::string& digest) const {

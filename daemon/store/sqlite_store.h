@@ -52,6 +52,13 @@ class SqliteStore : public ports::EventStore {
                                                    const std::string& part) const override;
   absl::StatusOr<std::optional<Request>> FindRequest(const std::string& tenant,
                                                      const std::string& request_id) const override;
+  absl::StatusOr<std::optional<Keyed>> FindKey(const std::string& tenant,
+                                               const std::string& flow_name,
+                                               const std::string& key) const override;
+  absl::StatusOr<std::vector<run::RunId>> FindKeyed(const std::string& tenant,
+                                                    const std::string& key) const override;
+  absl::StatusOr<std::optional<Cached>> FindCached(const std::string& tenant,
+                                                   const std::string& key) const override;
   absl::StatusOr<ports::FlowSource> GetFlow(const std::string& digest) const override;
   absl::Status DeleteRun(const run::RunId& id) override;
   absl::Status Checkpoint() override;

@@ -236,7 +236,7 @@ TEST_CASE_TEMPLATE("a flow is kept once per digest", Store, InMemory, OnDisk) {
   Store store;
   MustAppend(store, Start(1));
   ports::RunEvents again = Start(2);
-  again.flow->source = "not looked at: the digest is there";
+  again.flows[0].source = "not looked at: the digest is there";
   MustAppend(store, again);
   auto flow = store->GetFlow("digest-of-build");
   REQUIRE(flow.ok());

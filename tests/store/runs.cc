@@ -69,7 +69,7 @@ ports::RunEvents Start(uint64_t n, const std::string& request_id) {
   row.actor = "uid:1000";
   row.started_at = At(n);
   events.row = row;
-  events.flow = ports::FlowSource{start.flow_digest, "build", "flow: build\n"};
+  events.flows = {{start.flow_digest, "build", "flow: build\n"}};
   return events;
 }
 

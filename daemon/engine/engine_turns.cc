@@ -1,0 +1,85 @@
+// Steps whose number at a time is limited: a place is held from the first attempt to the step's
+// end, retries and a person's help included.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/engine/engine.h"
+#include "daemon/run/pending.h"
+
+namespace beamline::engine {
+
+using Overflow = flowspec::Concurrency::Overflow;
+
+// True if the step has to wait: the resolution is forgotten, and asked for again in its turn.
+bool Engine::AwaitTurn(LiveRun& live, CommandMessage& message) {
+  auto* report = std::get_if<run::ReportResolution>(&message.command.wish);
+  if (report == nullptr || report->turn.empty() || report->hit || !report->condition ||
+      !report->error.ok() || live.turns.contains(report->path)) {
+    return false;
+  }
+  const run::NodeIndex node = run::FindNode(live.state, report->path);
+  if (node < 0) return false;
+  const flowspec::Concurrency& concurrency = *live.state.step_of(node).concurrency;
+  const StepPlace place{message.run, report->path};
+  const std::string line = absl::StrCat(live.state.start.tenant, "/", report->turn);
+  if (step_turns_.Free(line, concurrency.limit)) {
+    step_turns_.Enter(line, place);
+    live.turns[place.path] = line;
+    return false;
+  }
+  if (concurrency.overflow == Overflow::kReject) {
+    report->error = {"concurrency", absl::StrCat(concurrency.limit,
+                                                 " of this step run already, "
+                                                 "and it says `overflow: reject`")};
+    return false;
+  }
+  if (concurrency.overflow == Overflow::kCancelOldest && !step_turns_.Holders(line).empty()) {
+    const StepPlace& oldest = step_turns_.Holders(line).front();
+    run::StopStep stop{oldest.path,
+                       absl::StrCat(message.run.ToString(), "/", place.path, " takes its turn")};
+    local_.push_back({oldest.run, {"system", 0, std::move(stop)}, {}, nullptr});
+  }
+  step_turns_.Wait(line, place);
+  live.turns[place.path] = line;
+  ReleaseSlot(live, place.path);
+  return true;
+}
+
+void Engine::LeaveTurn(LiveRun& live, const std::string& path) {
+  const auto turn = live.turns.find(path);
+  if (turn == live.turns.end()) return;
+  const std::string line = turn->second;
+  live.turns.erase(turn);
+  step_turns_.Leave(line, {live.state.start.run, path});
+  PassStepTurn(line);
+}
+
+// Whoever is first in the queue goes on, as far as there are places.
+void Engine::PassStepTurn(const std::string& line) {
+  while (!step_turns_.Queue(line).empty()) {
+    const StepPlace first = step_turns_.Queue(line).front();
+    LiveRun* live = Find(first.run);
+    const run::NodeIndex node = live == nullptr ? -1 : run::FindNode(live->state, first.path);
+    const auto resolve = static_cast<size_t>(run::OwedKind::kResolve);
+    const uint64_t order = node < 0 ? 0 : live->state.node(node).owed[resolve];
+    if (order == 0) {  // cancelled meanwhile
+      step_turns_.Leave(line, first);
+      continue;
+    }
+    if (!step_turns_.Next(line, live->state.step_of(node).concurrency->limit)) return;
+    Dispatch(*live, *run::PendingAt(live->state, order));
+  }
+}
+
+void Engine::ReleaseTurns(LiveRun& live, const std::vector<run::Event>& events) {
+  if (live.turns.empty()) return;
+  for (const run::Event& event : events) {
+    const std::string& path = run::FactPath(event.fact);
+    if (path.empty() || !live.turns.contains(path)) continue;
+    const run::NodeIndex node = run::FindNode(live.state, path);
+    if (node < 0 || run::IsTerminal(live.state.node(node).status)) LeaveTurn(live, path);
+  }
+}
+
+}  // namespace beamline::engine
