@@ -125,6 +125,14 @@ absl::StatusOr<v1::CancelRunResponse> Client::CancelRun(const v1::CancelRunReque
   return Call(stubs_->runs, &Stubs::Runs::CancelRun, request);
 }
 
+absl::StatusOr<v1::SignalRunResponse> Client::SignalRun(const v1::SignalRunRequest& request) {
+  return Call(stubs_->runs, &Stubs::Runs::SignalRun, request);
+}
+
+absl::Status Client::ResumeRun(const v1::ResumeRunRequest& request) {
+  return Call(stubs_->runs, &Stubs::Runs::ResumeRun, request).status();
+}
+
 absl::Status Client::DeleteRun(const std::string& run_id) {
   v1::DeleteRunRequest request;
   request.set_request_id(NewRequestId());

@@ -50,6 +50,8 @@ class Client {
   absl::StatusOr<v1::ListRunsResponse> ListRuns(const v1::ListRunsRequest& request);
   absl::StatusOr<v1::WaitRunResponse> WaitRun(const v1::WaitRunRequest& request);
   absl::StatusOr<v1::CancelRunResponse> CancelRun(const v1::CancelRunRequest& request);
+  absl::StatusOr<v1::SignalRunResponse> SignalRun(const v1::SignalRunRequest& request);
+  absl::Status ResumeRun(const v1::ResumeRunRequest& request);
   absl::Status DeleteRun(const std::string& run_id);
   // The id of the run that a person named: an id, a unique part of one, "@latest", …
   absl::StatusOr<std::string> ResolveRun(const std::string& name);

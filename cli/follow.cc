@@ -96,7 +96,7 @@ class Follower {
       end_ = FollowEnd::kFinished;
       return;
     }
-    if (view_->run().status() != v1::STATUS_WAITING) {
+    if (view_->run().status() != v1::STATUS_WAITING || view_->waits_for_time()) {
       waiting_since_ = absl::InfiniteFuture();
     } else if (waiting_since_ == absl::InfiniteFuture()) {
       waiting_since_ = now;

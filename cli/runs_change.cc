@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/api_error.h"
 #include "cli/connect.h"
+#include "cli/inputs.h"
 #include "cli/output.h"
 #include "cli/prompt.h"
 #include "cli/run_name.h"
@@ -63,6 +64,57 @@ int Cancel(const Arguments& arguments, Context& context) {
                        ? absl::StrCat(id, " is being killed, without on_failure and finally")
                        : absl::StrCat(id, " is stopping: steps are told to end, then finally runs"),
                    "\n→ ", over ? "beamline runs show " : "beamline wait ", id));
+  return kExitOk;
+}
+
+int Resume(const Arguments& arguments, Context& context) {
+  int code = kExitOk;
+  std::optional<NamedRun> named = NameRun(arguments, context, &code);
+  if (!named) return code;
+  v1::ResumeRunRequest request;
+  request.set_request_id(NewRequestId());
+  request.set_run_id(named->id);
+  request.set_step(arguments.Get("step"));
+  if (absl::Status status = named->client->ResumeRun(request); !status.ok()) {
+    return FailWith(context, status);
+  }
+  const std::string id = ShortId(named->id);
+  const std::string& step = arguments.Get("step");
+  Hint(context, absl::StrCat(step.empty() ? "what was held" : absl::StrCat("`", step, "`"),
+                             " goes on\n→ beamline tail ", id, " · beamline wait ", id));
+  return kExitOk;
+}
+
+int Signal(const Arguments& arguments, Context& context) {
+  const bool whole = arguments.Has("payload");
+  if (whole && arguments.Has("data")) {
+    return Fail(context, kExitUsage, "--payload and --data exclude each other");
+  }
+  std::string payload = arguments.Get("payload");
+  if (!whole && arguments.Has("data")) {
+    const flowspec::Flow untyped;
+    absl::StatusOr<std::string> fields = ReadInputs(untyped, {.pairs = arguments.All("data")});
+    if (!fields.ok()) return Fail(context, kExitUsage, std::string(fields.status().message()));
+    payload = *std::move(fields);
+  }
+  int code = kExitOk;
+  std::optional<NamedRun> named = NameRun(arguments, context, &code);
+  if (!named) return code;
+  v1::SignalRunRequest request;
+  const std::string& key = arguments.Get("idempotency-key");
+  request.set_request_id(key.empty() ? NewRequestId() : key);
+  request.set_run_id(named->id);
+  request.set_name(arguments.Get("NAME"));
+  request.set_payload(payload);
+  auto response = named->client->SignalRun(request);
+  if (!response.ok()) return FailWith(context, response.status());
+  const std::string id = ShortId(named->id);
+  if (!response->expected()) {
+    Warn(context,
+         absl::StrCat("no step of the flow waits for `", request.name(), "`; the signal is kept"));
+  }
+  Hint(context, absl::StrCat(id, " got `", request.name(), "`\n→ beamline wait ", id,
+                             " · beamline why ", id));
   return kExitOk;
 }
 

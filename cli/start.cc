@@ -1,11 +1,13 @@
 // `beamline run` and `beamline submit`: from a flow file to a run, and on to its end.
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/api_error.h"
@@ -101,6 +103,8 @@ int Prepare(const Arguments& arguments, const Context& context, Prepared* prepar
   request.set_workspace(WorkspaceOf(file));
   request.set_traceparent(ProcessEnvironment()("TRACEPARENT"));
   request.set_check_digest(arguments.Get("check-digest"));
+  for (const std::string& step : arguments.All("break-at")) request.add_break_at(step);
+  request.set_only(arguments.Get("only"));
   return kExitOk;
 }
 
@@ -131,13 +135,25 @@ int PrintOutcome(const Context& context, Client& client, const v1::Run& run) {
   return outputs == "null" || outputs == "{}" ? int{kExitOk} : PrintData(context, outputs);
 }
 
+// What brings a run forward that waits.
+std::string WaitingHint(const v1::Run& run, const std::string& id) {
+  const bool held = std::any_of(run.steps().begin(), run.steps().end(), [](const v1::Step& step) {
+    return step.status() == v1::STATUS_WAITING && absl::StartsWith(step.reason(), "held");
+  });
+  if (held) {
+    return absl::StrCat("a step is held before its start\n→ beamline resume ", id,
+                        " · beamline cancel ", id);
+  }
+  return absl::StrCat("the run waits for a person or a signal\n→ beamline why ", id,
+                      " · beamline signal ", id, " NAME · beamline cancel ", id);
+}
+
 // What to do next, by how it ended.
 void HintNext(const Context& context, const Followed& followed, const std::string& run_id) {
   const std::string id = ShortId(run_id);
   switch (followed.end) {
     case FollowEnd::kWaiting:
-      return Hint(context, absl::StrCat("the run waits for a person\n→ beamline why ", id,
-                                        " · beamline cancel ", id));
+      return Hint(context, WaitingHint(followed.view->run(), id));
     case FollowEnd::kDetached:
       return Hint(context, absl::StrCat("the run goes on\n→ beamline tail ", id,
                                         " · beamline wait ", id, " · beamline cancel ", id));
@@ -192,10 +208,23 @@ int PrintStarted(const Context& context, const v1::StartRunResponse& response) {
 
 }  // namespace
 
+namespace {
+
+// What would run, for exactly this flow; nothing is started.
+int DryRun(const Arguments& arguments, Context& context, const Prepared& prepared) {
+  if (int code = Plan(arguments, context); code != kExitOk) return code;
+  Hint(context, absl::StrCat("inputs: ", prepared.request.inputs(), "\nnothing was started\n",
+                             "→ beamline run ", arguments.Get("FILE"), " --check-digest ",
+                             prepared.flow->digest));
+  return kExitOk;
+}
+
+}  // namespace
+
 int RunFlow(const Arguments& arguments, Context& context) {
-  if (arguments.On("dry-run")) return Plan(arguments, context);
   Prepared prepared;
   if (int code = Prepare(arguments, context, &prepared); code != kExitOk) return code;
+  if (arguments.On("dry-run")) return DryRun(arguments, context, prepared);
   absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
   if (!client.ok()) return FailWith(context, client.status());
   // From here on a signal must not leave a run behind that nobody knows of.

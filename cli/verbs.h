@@ -15,6 +15,8 @@ int RunsRemove(const Arguments& arguments, Context& context);
 int Tail(const Arguments& arguments, Context& context);
 int Wait(const Arguments& arguments, Context& context);
 int Cancel(const Arguments& arguments, Context& context);
+int Resume(const Arguments& arguments, Context& context);
+int Signal(const Arguments& arguments, Context& context);
 int Why(const Arguments& arguments, Context& context);
 
 // The daemon itself.

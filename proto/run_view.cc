@@ -405,6 +405,8 @@ v1::Item* RunView::FindItem(v1::Step* step, const Shape& shape, int32_t index) {
 void RunView::SetStatus(const Place& place, v1::Status status) {
   place.Visit([&](auto* node) {
     stuck_ += static_cast<int>(IsStuck(status)) - static_cast<int>(IsStuck(node->status()));
+    if (node->has_wait_until()) --timed_;
+    node->clear_wait_until();
     node->set_status(status);
     node->clear_retry_at();
   });
@@ -451,6 +453,9 @@ void RunView::ApplyStep(const v1::ExecutionEvent& event, const Place& place) {
       place.Visit([&](auto* node) {
         *node->mutable_started_at() = event.time();
         node->set_reason(ReasonOf(event.wait_started()));
+        if (!event.wait_started().has_until()) return;
+        *node->mutable_wait_until() = event.wait_started().until();
+        ++timed_;
       });
       return;
     case E::kStepHeld:

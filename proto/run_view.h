@@ -37,6 +37,8 @@ class RunView {
   // valid as long as this view.
   const v1::Run& run() const;
 
+  // True if a step waits for a time: the run goes on without anybody.
+  bool waits_for_time() const { return timed_ > 0; }
   // True once RunFinished was applied.
   bool finished() const { return finished_; }
   // The counts of a foreach's items by what they came to; zeros for any other step.
@@ -80,6 +82,7 @@ class RunView {
   int64_t stuck_ = 0;      // steps and items that are parked, held or wait
   absl::flat_hash_map<std::string, std::unique_ptr<Shape>> undo_shapes_;  // by the step's id
   absl::flat_hash_map<std::string, v1::Step*> undo_steps_;                // by path
+  int64_t timed_ = 0;  // steps and items that wait for a time
   bool queued_ = false;
   bool on_failure_began_ = false;
   bool finally_began_ = false;

@@ -110,6 +110,13 @@ std::string DetailsOf(const absl::Status& status) {
   return payload ? std::string(*payload) : "";
 }
 
+std::string ReasonOf(const absl::Status& status) {
+  google::rpc::Status details;
+  google::rpc::ErrorInfo info;
+  if (!details.ParseFromString(DetailsOf(status)) || details.details().empty()) return "";
+  return details.details(0).UnpackTo(&info) ? info.reason() : "";
+}
+
 absl::Status Explain(const absl::Status& status) {
   if (status.ok() || status.GetPayload(kDetailsUrl)) return status;
   const std::string message(status.message());

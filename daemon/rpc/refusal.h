@@ -41,6 +41,9 @@ class Refusal {
 // status.
 std::string DetailsOf(const absl::Status& status);
 
+// The reason's name, as in ErrorInfo; "" if `status` is no refusal.
+std::string ReasonOf(const absl::Status& status);
+
 // `status` as a refusal. What the rooms below say (a full disk, damage, draining) is given its
 // reason; what they should never have said becomes INTERNAL.
 absl::Status Explain(const absl::Status& status);

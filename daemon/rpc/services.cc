@@ -14,7 +14,9 @@
 #include "daemon/rpc/orchestrator.h"
 #include "daemon/rpc/output_feed.h"
 #include "daemon/rpc/refusal.h"
+#include "daemon/rpc/signal_run.h"
 #include "daemon/rpc/start_run.h"
+#include "daemon/rpc/start_runs.h"
 #include "daemon/rpc/wait_run.h"
 
 namespace beamline::rpc {
@@ -66,6 +68,37 @@ class WaitReactor : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 
   const std::shared_ptr<Call> call_;
+};
+
+// Reads one start after the other; answers when the client has sent its last.
+class StartRunsReactor : public grpc::ServerReadReactor<v1::StartRunsRequest> {
+ public:
+  StartRunsReactor(const Backend& backend, Caller caller, v1::StartRunsResponse* response)
+      : response_(response),
+        runs_(std::make_shared<StartedRuns>(backend, std::move(caller),
+                                            [this] { StartRead(&request_); })) {
+    StartRead(&request_);
+  }
+
+ private:
+  void OnReadDone(bool ok) override {
+    if (ok) return runs_->Add(std::move(*request_.mutable_start()));
+    runs_->Finish(response_, [this](const absl::Status& status) { Finish(ToGrpc(status)); });
+  }
+  void OnDone() override { delete this; }
+
+  v1::StartRunsResponse* const response_;
+  v1::StartRunsRequest request_;
+  const std::shared_ptr<StartedRuns> runs_;
+};
+
+// A client's stream that ends at once.
+class RefusedStarts : public grpc::ServerReadReactor<v1::StartRunsRequest> {
+ public:
+  explicit RefusedStarts(const absl::Status& status) { Finish(ToGrpc(status)); }
+
+ private:
+  void OnDone() override { delete this; }
 };
 
 // Sends what a feed gives: one message in flight, the next one pulled when that is gone. Pulling is
@@ -187,6 +220,27 @@ class OrchestratorService final : public v1::OrchestratorService::CallbackServic
                                       v1::CancelRunResponse* response) override {
     return Answer(peers_, context, [&](const Caller& caller, Done done) {
       rpc::CancelRun(backend_, caller, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerReadReactor<v1::StartRunsRequest>* StartRuns(
+      Context* context, v1::StartRunsResponse* response) override {
+    absl::StatusOr<Caller> caller = Identify(peers_, *context);
+    if (!caller.ok()) return new RefusedStarts(caller.status());
+    return new StartRunsReactor(backend_, *std::move(caller), response);
+  }
+
+  grpc::ServerUnaryReactor* SignalRun(Context* context, const v1::SignalRunRequest* request,
+                                      v1::SignalRunResponse* response) override {
+    return Answer(peers_, context, [&](const Caller& caller, Done done) {
+      rpc::SignalRun(backend_, caller, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* ResumeRun(Context* context, const v1::ResumeRunRequest* request,
+                                      v1::ResumeRunResponse*) override {
+    return Answer(peers_, context, [&](const Caller& caller, Done done) {
+      rpc::ResumeRun(backend_, caller, *request, std::move(done));
     });
   }
 

@@ -100,6 +100,24 @@ absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violation
   return refusal;
 }
 
+// `break_at` and `only` name steps.
+absl::Status CheckSteps(const flowspec::Flow& flow, const v1::StartRunRequest& request) {
+  const auto find = [&](const std::string& id, bool top) {
+    return std::any_of(flow.steps.begin(), flow.steps.end(), [&](const flowspec::Step& step) {
+      return step.id == id &&
+             (!top || (step.parent < 0 && step.section == flowspec::Section::kMain));
+    });
+  };
+  for (const std::string& id : request.break_at()) {
+    if (!find(id, false)) {
+      return InvalidField("break_at", absl::StrCat("the flow has no step `", id, "`"));
+    }
+  }
+  if (request.only().empty() || find(request.only(), true)) return absl::OkStatus();
+  return InvalidField(
+      "only", absl::StrCat("the flow has no top-level step `", request.only(), "` in `steps`"));
+}
+
 // The flow's labels, and over them those of the request; sorted.
 run::Labels MergeLabels(const flowspec::Flow& flow, const v1::StartRunRequest& request) {
   run::Labels labels = flow.labels;
@@ -132,7 +150,13 @@ std::string HashOf(const engine::StartRequest& start) {
 }
 
 absl::Status RefuseStart(const absl::Status& status, const std::string& request_id) {
+  // What the engine refuses (engine.h), with its words.
+  const auto refuse = [&](Reason reason) { return Refusal(reason, std::string(status.message())); };
+  if (absl::IsFailedPrecondition(status)) return refuse(Reason::kRunExists);
+  if (absl::IsAborted(status)) return refuse(Reason::kConcurrencyExceeded);
+  if (absl::IsInvalidArgument(status)) return refuse(Reason::kInputsInvalid);
   if (!absl::IsAlreadyExists(status)) return status;
+  if (request_id.empty()) return refuse(Reason::kRequestIdReused);
   return Refusal(Reason::kRequestIdReused,
                  "this request id has started a run of another flow, inputs, labels or workspace; "
                  "use another one")
@@ -166,6 +190,7 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
         .With("digest", flow.digest)
         .Precondition("DIGEST", flow.name, absl::StrCat("the flow's digest is ", flow.digest));
   }
+  if (absl::Status status = CheckSteps(flow, request); !status.ok()) return status;
   flowspec::CheckedInputs inputs =
       flowspec::CheckInputs(flow, request.inputs().empty() ? "{}" : request.inputs());
   if (!inputs.violations.empty()) return RefuseInputs(inputs.violations);
@@ -181,10 +206,10 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
       TraceIdOf(request.traceparent().empty() ? caller.traceparent : request.traceparent());
   if (start.trace_id.empty()) start.trace_id = NewTraceId(backend.clock);
   start.workspace = request.workspace().empty() ? "/" : request.workspace();
-  if (!request.request_id().empty()) {
-    start.request_id = request.request_id();
-    start.request_hash = HashOf(start);
-  }
+  start.request_id = request.request_id();
+  if (!start.request_id.empty() || flow.idempotency) start.request_hash = HashOf(start);
+  start.break_at = {request.break_at().begin(), request.break_at().end()};
+  start.only = request.only();
   return start;
 }
 
