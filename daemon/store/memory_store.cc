@@ -67,6 +67,7 @@ void MemoryStore::Add(const RunEvents& events) {
   run.decisions.push_back(codec::EncodeEvents(events.events));
   run.last_seqs.push_back(run.row.last_seq);
   if (events.flow) flows_.try_emplace(events.flow->digest, *events.flow);
+  if (events.row && ports::IsFinished(run.row.status)) Owe(run.row);
 }
 
 absl::StatusOr<std::vector<run::Event>> MemoryStore::ReadStored(const Stored& run,

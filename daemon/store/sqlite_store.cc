@@ -125,6 +125,7 @@ absl::Status SqliteStore::Prepare() {
   commit_ = *std::move(commit);
   log_ = *std::move(log);
   runs_ = *std::move(runs);
+  if (absl::Status s = LoadAwaited(); !s.ok()) return s;
   sqlite3_wal_hook(db_.get(), CountFrames, &wal_frames_);  // also ends automatic checkpoints
   wal_frames_checkpoint_ = kCheckpointFrames;
   return RunCheckpoint(SQLITE_CHECKPOINT_PASSIVE);  // of what the last process left
@@ -175,9 +176,9 @@ absl::Status SqliteStore::AppendRun(const RunEvents& events) {
   }
   if (row && ports::IsFinished(row->status)) {
     live_.erase(events.id);
-  } else {
-    live_[events.id] = {live->run_no, last_seq};
+    return Owe(live->run_no, *row);
   }
+  live_[events.id] = {live->run_no, last_seq};
   return absl::OkStatus();
 }
 
