@@ -21,6 +21,8 @@ enum class Reason {
   kRunNotFinished,
   kStepNotFound,
   kBlobNotFound,
+  kFlowNotFound,
+  kFlowAmbiguous,
   kPeerUnknown,
   kCallCancelled,
   kStorageFull,
