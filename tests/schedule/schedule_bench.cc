@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/schedule/scheduler.h"
+#include "daemon/store/memory_blob_store.h"
 #include "daemon/store/memory_store.h"
-#include "tests/engine/fake_world.h"
 
 namespace {
 
@@ -23,6 +23,14 @@ class WallClock : public ports::Clock {
  public:
   absl::Time Now() override { return absl::Now(); }
   std::array<uint8_t, 10> Entropy() override { return {}; }
+};
+
+// Nothing comes due, so nothing is evaluated.
+class NoEvaluator : public ports::Evaluator {
+ public:
+  void Evaluate(ports::Evaluation, std::function<void(absl::StatusOr<std::string>)> done) override {
+    done(absl::CancelledError("nobody evaluates here"));
+  }
 };
 
 double CpuSeconds() {
@@ -43,7 +51,7 @@ double ResidentMegabytes() {
 int main() {
   store::MemoryStore store;
   store::MemoryBlobStore blobs;
-  engine::InlineEvaluator evaluator;
+  NoEvaluator evaluator;
   engine::FlowCache flows(16);
   WallClock clock;
   const absl::Time now = clock.Now();
