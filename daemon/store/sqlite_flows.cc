@@ -31,7 +31,7 @@ absl::Status SqliteStore::Owe(int64_t run_no, const ports::RunRow& row) {
     return absl::OkStatus();
   }
   absl::StatusOr<int> owed = OweByRun(db_, ended);
-  if (owed.ok()) due_by_runs_ += static_cast<uint64_t>(*owed);
+  if (owed.ok()) owed_ += static_cast<uint64_t>(*owed);
   return owed.status();
 }
 

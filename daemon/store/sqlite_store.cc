@@ -142,6 +142,8 @@ absl::Status SqliteStore::Append(absl::Span<const RunEvents> batch) {
     }
     return absl::OkStatus();
   });
+  if (status.ok()) due_by_runs_ += owed_;
+  owed_ = 0;
   if (!status.ok()) {
     // What the caches say may come from the transaction that is gone.
     for (const RunEvents& events : batch) live_.erase(events.id);

@@ -111,6 +111,8 @@ class SqliteStore : public ports::EventStore, public ports::FlowRegistry {
   absl::flat_hash_map<run::RunId, Live> live_;
   absl::flat_hash_set<std::string> flows_;    // digests known to be stored
   absl::flat_hash_set<std::string> awaited_;  // flows, as tenant/name, that triggers wait for
+  uint64_t owed_ = 0;  // starts that the transaction under way adds to due_by_runs_
+  // Grows after the commit: whoever looks at it before must find nothing missing.
   std::atomic<uint64_t> due_by_runs_{0};
   int wal_frames_ = 0;             // in the write-ahead log
   int wal_frames_checkpoint_ = 0;  // when to checkpoint next

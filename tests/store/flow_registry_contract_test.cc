@@ -234,6 +234,16 @@ TEST_CASE_TEMPLATE("the end of a run owes a start to each trigger that waits for
   CHECK(flows_owed() == "deploy log mourn log log");
 }
 
+TEST_CASE_TEMPLATE("an end that is not recorded owes nothing", Store, InMemory, OnDisk) {
+  Store store;
+  MustRegister(store, Flow("deploy", "aa11", 1, {After("build")}));
+  CHECK(absl::IsAborted(store->Append({Start(1), Finish(1, 1), Progress(7, 1)})));
+  CHECK(store->due_by_runs() == 0);
+  CHECK(store->ListDue()->empty());
+  REQUIRE(store->Append({Start(1), Finish(1, 1)}).ok());
+  CHECK(store->due_by_runs() == 1);
+}
+
 TEST_CASE("flows, triggers and what they owe survive the end of the process") {
   OnDisk store;
   MustRegister(store, Flow("deploy", "aa11", 1, {After("build")}, "request-1"));
