@@ -1,7 +1,7 @@
 // Looks for a file before it asks the daemon.
 #include "cli/flow_name.h"
 
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <utility>
@@ -15,8 +15,13 @@
 namespace beamline::cli {
 
 bool IsFlowFile(const std::string& word) {
-  return word == "-" || word.find('/') != word.npos || absl::EndsWith(word, ".yaml") ||
-         absl::EndsWith(word, ".yml") || access(word.c_str(), F_OK) == 0;
+  if (word == "-" || word.find('/') != word.npos || absl::EndsWith(word, ".yaml") ||
+      absl::EndsWith(word, ".yml")) {
+    return true;
+  }
+  // Beside a directory `build` there may well be a flow of that name.
+  struct stat info;
+  return stat(word.c_str(), &info) == 0 && !S_ISDIR(info.st_mode);
 }
 
 int EnsureConnected(const Context& context, std::unique_ptr<Client>* client) {

@@ -12,7 +12,7 @@
 namespace beamline::cli {
 
 // Whether `word` means a file: "-", what has a slash, what ends with .yaml or .yml, and what is
-// there. Anything else is the name of a registered flow.
+// there and no directory. Anything else is the name of a registered flow.
 bool IsFlowFile(const std::string& word);
 
 // The source that `word` names, from its file or, over `*client`, from the daemon. Nothing after

@@ -14,8 +14,8 @@ namespace beamline::flowspec {
 namespace {
 
 constexpr size_t kTextBytesMax = 1000;
-// 29 February can be eight years away (1896 to 1904, 2096 to 2104).
-constexpr int kYearsMax = 9;
+// 29 February on one day of the week comes every 28 years, and not before 40 around 2100.
+constexpr int kYearsMax = 41;
 constexpr size_t kZoneBytesMax = 64;
 
 struct Field {

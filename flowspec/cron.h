@@ -30,8 +30,8 @@ class Cron {
 
   // The first time after `after` at which the clocks of `zone` show a time of the timetable.
   // A time that clocks skip (they are put forward over it) comes due once, at the end of the gap;
-  // one that they show twice, the first time only. Strictly increasing, at most some eight years
-  // ahead (29 February).
+  // one that they show twice, the first time only. Strictly increasing; the rarest days (29
+  // February on one day of the week) are up to 40 years away.
   absl::Time Next(absl::Time after, absl::TimeZone zone) const;
 
  private:
