@@ -10,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "beamline/v1/admin.grpc.pb.h"
+#include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "cli/api_error.h"
 
@@ -78,9 +79,12 @@ void CallStopper::Disarm() {
 
 struct Client::Stubs {
   using Runs = v1::OrchestratorService::Stub;
+  using Flows = v1::FlowService::Stub;
   using Admin = v1::AdminService::Stub;
-  explicit Stubs(const std::shared_ptr<grpc::Channel>& channel) : runs(channel), admin(channel) {}
+  explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
+      : runs(channel), flows(channel), admin(channel) {}
   Runs runs;
+  Flows flows;
   Admin admin;
 };
 
@@ -146,6 +150,33 @@ absl::StatusOr<std::string> Client::ResolveRun(const std::string& name) {
   auto response = Call(stubs_->runs, &Stubs::Runs::ResolveRun, request);
   if (!response.ok()) return response.status();
   return response->run_id();
+}
+
+absl::StatusOr<v1::RegisterFlowResponse> Client::RegisterFlow(
+    const v1::RegisterFlowRequest& request) {
+  return Call(stubs_->flows, &Stubs::Flows::RegisterFlow, request);
+}
+
+absl::StatusOr<v1::GetFlowResponse> Client::GetFlow(const std::string& flow) {
+  v1::GetFlowRequest request;
+  request.set_flow(flow);
+  return Call(stubs_->flows, &Stubs::Flows::GetFlow, request);
+}
+
+absl::StatusOr<v1::ListFlowsResponse> Client::ListFlows(const v1::ListFlowsRequest& request) {
+  return Call(stubs_->flows, &Stubs::Flows::ListFlows, request);
+}
+
+absl::StatusOr<v1::ListFlowVersionsResponse> Client::ListFlowVersions(
+    const v1::ListFlowVersionsRequest& request) {
+  return Call(stubs_->flows, &Stubs::Flows::ListFlowVersions, request);
+}
+
+absl::Status Client::DeleteFlow(const std::string& name) {
+  v1::DeleteFlowRequest request;
+  request.set_request_id(NewRequestId());
+  request.set_name(name);
+  return Call(stubs_->flows, &Stubs::Flows::DeleteFlow, request).status();
 }
 
 absl::StatusOr<v1::GetDaemonStatusResponse> Client::GetDaemonStatus() {

@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "beamline/v1/admin.pb.h"
+#include "beamline/v1/flow.pb.h"
 #include "beamline/v1/orchestrator.pb.h"
 
 namespace beamline::cli {
@@ -55,6 +56,15 @@ class Client {
   absl::Status DeleteRun(const std::string& run_id);
   // The id of the run that a person named: an id, a unique part of one, "@latest", …
   absl::StatusOr<std::string> ResolveRun(const std::string& name);
+
+  absl::StatusOr<v1::RegisterFlowResponse> RegisterFlow(const v1::RegisterFlowRequest& request);
+  // `flow`: "name", "name@sha256:DIGEST" or "sha256:DIGEST".
+  absl::StatusOr<v1::GetFlowResponse> GetFlow(const std::string& flow);
+  absl::StatusOr<v1::ListFlowsResponse> ListFlows(const v1::ListFlowsRequest& request);
+  absl::StatusOr<v1::ListFlowVersionsResponse> ListFlowVersions(
+      const v1::ListFlowVersionsRequest& request);
+  absl::Status DeleteFlow(const std::string& name);
+
   absl::StatusOr<v1::GetDaemonStatusResponse> GetDaemonStatus();
   absl::Status Shutdown(absl::Duration grace);
 

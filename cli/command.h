@@ -18,12 +18,14 @@ enum class Completes {
   kNothing,
   kFile,
   kDirectory,
-  kFlowFile,  // *.flow.yaml and directories
-  kFlowName,  // of flows that have run
-  kRun,       // ids of runs, @latest, @latest-failed
-  kStep,      // step ids of the RUN named before
-  kTopic,     // codes of findings and keys of the format, for `explain`
-  kChoice,    // the fixed `choices`
+  kFlowFile,    // *.flow.yaml and directories
+  kFlowName,    // of flows that have run
+  kFlow,        // names of registered flows
+  kFlowOrFile,  // names of registered flows, and files as kFlowFile
+  kRun,         // ids of runs, @latest, @latest-failed
+  kStep,        // step ids of the RUN named before
+  kTopic,       // codes of findings and keys of the format, for `explain`
+  kChoice,      // the fixed `choices`
 };
 
 struct Positional {
@@ -96,6 +98,9 @@ const std::vector<Command>& CommandTable();
 
 // The flags that every command takes.
 const std::vector<Flag>& GlobalFlags();
+
+// What the commands of a family are about: "runs", "the daemon".
+std::string AboutFamily(std::string_view family);
 
 // The command of this name, or null.
 const Command* FindCommand(std::string_view name);

@@ -8,7 +8,7 @@ namespace beamline::cli {
 const std::vector<Command>& CommandTable() {
   static const auto* const kTable = [] {
     auto* table = new std::vector<Command>;
-    for (auto part : {RunCommands, FlowCommands, DaemonCommands, ToolCommands}) {
+    for (auto part : {RunCommands, FlowCommands, RegistryCommands, DaemonCommands, ToolCommands}) {
       std::vector<Command> commands = part();
       table->insert(table->end(), std::make_move_iterator(commands.begin()),
                     std::make_move_iterator(commands.end()));
@@ -16,6 +16,11 @@ const std::vector<Command>& CommandTable() {
     return table;
   }();
   return *kTable;
+}
+
+std::string AboutFamily(std::string_view family) {
+  if (family == "flow") return "registered flows";
+  return family == "daemon" ? "the daemon" : std::string(family);
 }
 
 const std::vector<Flag>& GlobalFlags() {

@@ -48,9 +48,11 @@ Command PlanCommand() {
       .description =
           "Lists the steps in order with what each runs and waits for, the attempts that can be "
           "made at worst, and what the flow touches: commands, hosts, secrets, inputs.",
-      .positionals = {OneFlow()},
+      .positionals = {{.name = "FLOW",
+                       .help = "a file, - for standard input, or a registered flow",
+                       .completes = Completes::kFlowOrFile}},
       .examples = {{"What it may touch", "beamline plan deploy.flow.yaml --jq .permissions"}},
-      .exits = {kExitInvalid, kExitNotFound},
+      .exits = {kExitInvalid, kExitNotFound, kExitUnreachable},
       .handler = Plan,
   };
 }

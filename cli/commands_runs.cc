@@ -7,10 +7,10 @@ namespace {
 
 constexpr const char* kGroup = "RUNS";
 
-Positional FlowFile() {
-  return {.name = "FILE",
-          .help = "the flow, or - for standard input",
-          .completes = Completes::kFlowFile};
+Positional Flow() {
+  return {.name = "FLOW",
+          .help = "a file, - for standard input, or a registered flow: NAME or NAME@DIGEST",
+          .completes = Completes::kFlowOrFile};
 }
 
 // Left out on a terminal, a picker opens.
@@ -86,8 +86,10 @@ Command Run() {
           "Standard output gets the flow's outputs as JSON, or with -o and --jq the whole run. "
           "Progress, and what the steps print, go to standard error; `beamline tail RUN "
           "--no-follow` prints what they printed to standard output.\n\n"
-          "On a terminal, inputs that are missing are asked for; elsewhere they are an error.",
-      .positionals = {FlowFile()},
+          "On a terminal, inputs that are missing are asked for; elsewhere they are an error.\n\n"
+          "What has a / in it, ends with .yaml or .yml, or is there, is a file; anything else is "
+          "the name of a flow that `beamline flow register` has made known to the daemon.",
+      .positionals = {Flow()},
       .flags = StartFlags({
           {.name = "dry-run", .help = "show what would run, and run nothing"},
           {.name = "detach", .letter = 'd', .help = "start it and do not watch"},
@@ -98,6 +100,8 @@ Command Run() {
       .examples = {{"With inputs: text, and any JSON",
                     "beamline run hello.flow.yaml -i who=you -i times:=3"},
                    {"From standard input", "beamline run - < hello.flow.yaml"},
+                   {"A registered flow, in one of its versions",
+                    "beamline run deploy@sha256:9f3c1a"},
                    {"In a CI job", "beamline run ci.flow.yaml --junit report.xml --timeout 20m"}},
       .exits = {kExitFailed, kExitInvalid, kExitNotFound, kExitConflict, kExitWaiting,
                 kExitCancelled, kExitUnreachable, kExitTimeout, kExitInterrupted},
@@ -110,7 +114,7 @@ Command SubmitCommand() {
       .name = "submit",
       .group = kGroup,
       .summary = "Start a run and print its id",
-      .positionals = {FlowFile()},
+      .positionals = {Flow()},
       .flags = StartFlags({
           {.name = "wait", .help = "wait until it is finished"},
           Timeout(),

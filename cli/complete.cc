@@ -24,6 +24,7 @@ namespace {
 // A person waits for the tab key; a daemon that does not answer must not hold the prompt.
 constexpr int kSecondsMax = 2;
 constexpr int kRunsMax = 50;
+constexpr int kFlowsMax = 1000;
 
 using Words = std::vector<std::string>;
 
@@ -151,6 +152,19 @@ void AddFlowNames(const Context& context, Candidates* candidates) {
   for (const std::string& name : names) candidates->Add(name, "");
 }
 
+void AddRegistered(const Context& context, Candidates* candidates) {
+  auto client = ConnectToRunning(context);
+  if (!client.ok()) return;
+  v1::ListFlowsRequest request;
+  request.set_page_size(kFlowsMax);
+  const auto flows = (*client)->ListFlows(request);
+  if (!flows.ok()) return;
+  for (const v1::FlowSummary& flow : flows->flows()) {
+    candidates->Add(flow.version().name(),
+                    absl::StrCat("version ", flow.version().version(), ", registered"));
+  }
+}
+
 void AddSteps(const Context& context, const std::string& run, Candidates* candidates) {
   auto client = ConnectToRunning(context);
   if (!client.ok()) return;
@@ -188,6 +202,11 @@ void AddValues(const Context& context, Completes completes, const Words& choices
       return candidates->Ask(":flows");
     case Completes::kFlowName:
       return AddFlowNames(context, candidates);
+    case Completes::kFlow:
+      return AddRegistered(context, candidates);
+    case Completes::kFlowOrFile:
+      AddRegistered(context, candidates);
+      return candidates->Ask(":flows");
     case Completes::kRun:
       return AddRuns(context, candidates);
     case Completes::kStep:
@@ -219,7 +238,7 @@ void AddCommands(const std::string& family, Candidates* candidates) {
       candidates->Add(command.name, command.summary);
     } else if (std::find(families.begin(), families.end(), first) == families.end()) {
       families.push_back(first);
-      candidates->Add(first, absl::StrCat("commands about ", first == "runs" ? "" : "the ", first));
+      candidates->Add(first, absl::StrCat("commands about ", AboutFamily(first)));
     }
   }
 }

@@ -88,9 +88,14 @@ std::shared_ptr<const flowspec::Flow> LoadFlow(const Context& context, const std
     *code = Fail(context, kExitNotFound, std::string(file.status().message()));
     return nullptr;
   }
-  flowspec::ParseResult result = flowspec::ParseFlow(file->text);
+  return ParseSource(context, *file, code);
+}
+
+std::shared_ptr<const flowspec::Flow> ParseSource(const Context& context, const SourceFile& file,
+                                                  int* code) {
+  flowspec::ParseResult result = flowspec::ParseFlow(file.text);
   if (!result.findings.empty()) {
-    context.err.Write(flowspec::FindingsText({file->name, file->text, result.findings},
+    context.err.Write(flowspec::FindingsText({file.name, file.text, result.findings},
                                              {context.err.color, context.width}));
   }
   if (result.flow == nullptr) *code = kExitInvalid;

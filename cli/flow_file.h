@@ -32,5 +32,8 @@ std::string CountFindings(const flowspec::Findings& findings);
 // code.
 std::shared_ptr<const flowspec::Flow> LoadFlow(const Context& context, const std::string& path,
                                                int* code);
+// Likewise, of what was read already.
+std::shared_ptr<const flowspec::Flow> ParseSource(const Context& context, const SourceFile& file,
+                                                  int* code);
 
 }  // namespace beamline::cli

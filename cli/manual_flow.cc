@@ -184,6 +184,64 @@ and
 steps run again with the same idempotency key;
 .Cm once
 is never repeated silently, the step is parked.
+.Sh TRIGGERS
+Once
+.Ic beamline flow register
+has given a flow to the daemon, its
+.Cm triggers
+start runs of it.
+.Pp
+.Cm cron
+has five fields: minute, hour, day of month, month and day of week.
+Each is
+.Ql * ,
+a number, a range
+.Ql a-b ,
+either with a step
+.Ql /n ,
+or a list of those; JAN to DEC and SUN to SAT are names.
+Where both days are given, either will do.
+.Ql @hourly , @daily , @weekly , @monthly
+and
+.Ql @yearly
+stand for what they say.
+.Pp
+The fields are read by the clocks of
+.Cm tz .
+A time that they skip when they are put forward comes due once, at the end of the gap; one that they
+show twice comes due the first time.
+A timetable that shall go on every few minutes through the night in which clocks are put back belongs
+into UTC, which is the default.
+.Pp
+A start that is at most a minute late is made.
+What else came due while no daemon ran is passed over, made once or made for each time, as
+.Cm catchup
+says; at most the last 1,000 are made up for.
+A clock that is put forward over a start does not lose it, and one that is put back makes none again.
+.Pp
+.Cm overlap
+is about the last run that the same trigger started: what comes due while it goes on is passed over,
+waits for its end, or is started beside it.
+.Pp
+.Cm flow
+starts a run when a run of the other flow has succeeded, or as
+.Cm when
+says.
+.Pp
+.Cm inputs
+of a trigger see
+.Ql trigger.kind
+and
+.Ql trigger.scheduled_at ,
+the time in RFC 3339 with the offset of
+.Cm tz ;
+after another flow also
+.Ql trigger.run_id , trigger.status , trigger.flow
+and
+.Ql trigger.outputs .
+.Pp
+.Ic beamline flow show
+says when each trigger comes due next, and what came of the last time.
 .Sh A LONGER FLOW
 )mdoc";
 

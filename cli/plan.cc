@@ -306,6 +306,28 @@ Json InputsJson(const Flow& flow) {
   return inputs;
 }
 
+Json TriggersJson(const Flow& flow) {
+  Json triggers = Json::array();
+  for (const flowspec::Trigger& trigger : flow.triggers) {
+    const char* kind = flowspec::TriggerKindName(trigger.kind);
+    Json json = {{"kind", kind}, {"overlap", flowspec::OverlapName(trigger.overlap)}};
+    if (!trigger.what.empty()) json[kind] = trigger.what;
+    if (trigger.cron) {
+      json["tz"] = trigger.tz;
+      json["catchup"] = flowspec::CatchupName(trigger.catchup);
+    } else if (trigger.kind == flowspec::Trigger::Kind::kFlow) {
+      json["when"] = flowspec::WhenName(trigger.when);
+    }
+    Json inputs = Json::object();
+    for (const auto& [name, value] : trigger.inputs) {
+      inputs[name] = Json::parse(ShownTemplate(flow, value), nullptr, false);
+    }
+    if (!inputs.empty()) json["inputs"] = std::move(inputs);
+    triggers.push_back(std::move(json));
+  }
+  return triggers;
+}
+
 }  // namespace
 
 std::string ShownTemplate(const Flow& flow, const flowspec::Template& body) {
@@ -335,6 +357,7 @@ PlanOfFlow MakePlan(const Flow& flow) {
 
 std::string PlanJson(const Flow& flow, const PlanOfFlow& plan) {
   Json json = {{"flow", flow.name}, {"digest", flow.digest}, {"inputs", InputsJson(flow)}};
+  if (!flow.triggers.empty()) json["triggers"] = TriggersJson(flow);
   json["steps"] = Json::array();
   for (const PlannedStep& step : plan.steps) json["steps"].push_back(StepJson(flow, step));
   Json secrets = Json::array();

@@ -1,10 +1,15 @@
 // `beamline plan`: what a flow would do, for people and for scripts.
 #include <algorithm>
+#include <memory>
+#include <optional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "cli/client.h"
 #include "cli/flow_file.h"
+#include "cli/flow_name.h"
 #include "cli/output.h"
 #include "cli/plan.h"
 #include "cli/verbs.h"
@@ -63,6 +68,26 @@ std::string InputsText(const Flow& flow, const Stream& stream, int width) {
   return table.empty() ? "" : table.Render(stream, width);
 }
 
+// What starts runs of the flow once it is registered, and when.
+std::string TriggersText(const Flow& flow, const Stream& stream, int width) {
+  Table table({{"STARTED BY"}, {"", false, true}, {"NEXT"}, {"OVERLAP"}});
+  for (const flowspec::Trigger& trigger : flow.triggers) {
+    std::string next, what = trigger.what;
+    if (trigger.cron) {
+      const absl::TimeZone zone = flowspec::FindTimeZone(trigger.tz).value_or(absl::UTCTimeZone());
+      next = absl::FormatTime("%Y-%m-%d %H:%M %Z", trigger.cron->Next(absl::Now(), zone), zone);
+      absl::StrAppend(&what, " ", trigger.tz);
+    } else if (trigger.kind == flowspec::Trigger::Kind::kFlow) {
+      next = absl::StrCat("after each ", flowspec::WhenName(trigger.when));
+    }
+    table.Add({{flowspec::TriggerKindName(trigger.kind), Ink::kCyan},
+               {Printable(what)},
+               {next},
+               {flowspec::OverlapName(trigger.overlap)}});
+  }
+  return table.empty() ? "" : table.Render(stream, width);
+}
+
 void AppendTouches(const Flow& flow, const Permissions& permissions, std::string* text) {
   if (!permissions.commands.empty()) {
     absl::StrAppend(text, "  commands  ", absl::StrJoin(permissions.commands, ", "), "\n");
@@ -116,6 +141,10 @@ std::string PlanText(const Flow& flow, const PlanOfFlow& plan, const Stream& str
     AppendHeading("INPUTS", stream, &text);
     absl::StrAppend(&text, inputs);
   }
+  if (const std::string triggers = TriggersText(flow, stream, width); !triggers.empty()) {
+    AppendHeading("ONCE IT IS REGISTERED", stream, &text);
+    absl::StrAppend(&text, triggers);
+  }
   std::string touches;
   AppendTouches(flow, plan.permissions, &touches);
   if (!touches.empty()) {
@@ -129,8 +158,11 @@ std::string PlanText(const Flow& flow, const PlanOfFlow& plan, const Stream& str
 
 int Plan(const Arguments& arguments, Context& context) {
   int code = kExitOk;
-  const std::string& path = arguments.Get("FILE");
-  const auto flow = LoadFlow(context, path, &code);
+  const std::string& path = arguments.Get("FLOW");
+  std::unique_ptr<Client> client;
+  const std::optional<SourceFile> source = ReadFlow(context, path, &client, &code);
+  if (!source) return code;
+  const auto flow = ParseSource(context, *source, &code);
   if (flow == nullptr) return code;
   const PlanOfFlow plan = MakePlan(*flow);
   if (context.wants_data()) return PrintData(context, PlanJson(*flow, plan));

@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -11,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/api_error.h"
-#include "cli/connect.h"
 #include "cli/flow_file.h"
+#include "cli/flow_name.h"
 #include "cli/follow.h"
 #include "cli/inputs.h"
 #include "cli/junit.h"
@@ -30,17 +29,12 @@ namespace {
 
 // A flow that is ready to be started.
 struct Prepared {
+  std::unique_ptr<Client> client;  // null: not needed so far
   SourceFile source;
   std::shared_ptr<const flowspec::Flow> flow;
   v1::StartRunRequest request;
   absl::Duration timeout = absl::InfiniteDuration();
 };
-
-// Where the flow's relative paths start: its file's directory.
-std::string WorkspaceOf(const std::string& file) {
-  if (file == "-") return AbsolutePath(".");
-  return AbsolutePath(std::filesystem::path(AbsolutePath(file)).parent_path().string());
-}
 
 // Shows `findings`; true if one of them is an error.
 bool Tell(const Context& context, const SourceFile& source, const flowspec::Findings& findings) {
@@ -76,7 +70,8 @@ int ReadLabels(const Arguments& arguments, const Context& context, v1::StartRunR
   return kExitOk;
 }
 
-// Everything that can be done, and can fail, before a daemon is needed.
+// Everything that can be done, and can fail, before a run is started; of a file, before a daemon is
+// needed.
 int Prepare(const Arguments& arguments, const Context& context, Prepared* prepared) {
   if (arguments.Has("timeout") &&
       !absl::ParseDuration(arguments.Get("timeout"), &prepared->timeout)) {
@@ -84,23 +79,27 @@ int Prepare(const Arguments& arguments, const Context& context, Prepared* prepar
                 absl::StrCat("`", arguments.Get("timeout"), "` is no duration"),
                 "as in 90s, 20m, 1h30m");
   }
-  const std::string& file = arguments.Get("FILE");
-  absl::StatusOr<SourceFile> source = ReadSource(file);
-  if (!source.ok()) return Fail(context, kExitNotFound, std::string(source.status().message()));
-  prepared->source = *std::move(source);
-  if (int code = CheckFlow(context, prepared); code != kExitOk) return code;
-  v1::StartRunRequest& request = prepared->request;
-  if (int code = ReadLabels(arguments, context, &request); code != kExitOk) return code;
+  const std::string& word = arguments.Get("FLOW");
   int code = kExitOk;
+  std::optional<SourceFile> source = ReadFlow(context, word, &prepared->client, &code);
+  if (!source) return code;
+  prepared->source = *std::move(source);
+  if (code = CheckFlow(context, prepared); code != kExitOk) return code;
+  v1::StartRunRequest& request = prepared->request;
+  if (code = ReadLabels(arguments, context, &request); code != kExitOk) return code;
   std::optional<std::string> inputs =
       CollectInputs(context, *prepared->flow,
                     {.pairs = arguments.All("input"), .file = arguments.Get("inputs-file")}, &code);
   if (!inputs) return code;
   const std::string& key = arguments.Get("idempotency-key");
   request.set_request_id(key.empty() ? NewRequestId() : key);
-  request.set_flow_source(prepared->source.text);
   request.set_inputs(*std::move(inputs));
-  request.set_workspace(WorkspaceOf(file));
+  if (IsFlowFile(word)) {
+    request.set_flow_source(prepared->source.text);
+    request.set_workspace(WorkspaceOf(word));
+  } else {
+    request.set_flow(word);  // which starts where it was registered from
+  }
   request.set_traceparent(ProcessEnvironment()("TRACEPARENT"));
   request.set_check_digest(arguments.Get("check-digest"));
   for (const std::string& step : arguments.All("break-at")) request.add_break_at(step);
@@ -118,9 +117,9 @@ int FailToStart(const Context& context, const Prepared& prepared, const absl::St
   return FailWith(context, status);
 }
 
-FlowPlaces PlacesOf(const Prepared& prepared, const std::string& file) {
+FlowPlaces PlacesOf(const Prepared& prepared, const std::string& word) {
   FlowPlaces places;
-  if (file != "-") places.file = file;
+  if (word != "-" && IsFlowFile(word)) places.file = word;
   for (const flowspec::Step& step : prepared.flow->steps) {
     places.line_of_step[step.id] = step.span.line;
   }
@@ -179,7 +178,7 @@ int Watch(const Arguments& arguments, const Context& context, Client& client, Si
       FollowRun(context, client, signals,
                 {.run_id = run_id,
                  .progress = ProgressKindFromWord(arguments.Get("progress")),
-                 .places = PlacesOf(prepared, arguments.Get("FILE")),
+                 .places = PlacesOf(prepared, arguments.Get("FLOW")),
                  .timeout = prepared.timeout});
   if (!followed.ok()) return FailWith(context, followed.status());
   const v1::Run& run = followed->view->run();
@@ -225,28 +224,28 @@ int RunFlow(const Arguments& arguments, Context& context) {
   Prepared prepared;
   if (int code = Prepare(arguments, context, &prepared); code != kExitOk) return code;
   if (arguments.On("dry-run")) return DryRun(arguments, context, prepared);
-  absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
-  if (!client.ok()) return FailWith(context, client.status());
+  if (int code = EnsureConnected(context, &prepared.client); code != kExitOk) return code;
+  Client& client = *prepared.client;
   // From here on a signal must not leave a run behind that nobody knows of.
   SignalPipe signals;
-  auto started = (*client)->StartRun(prepared.request);
+  auto started = client.StartRun(prepared.request);
   if (!started.ok()) return FailToStart(context, prepared, started.status());
   if (arguments.On("detach")) return PrintStarted(context, *started);
   if (started->existing()) Hint(context, "this key has started the run before");
-  return Watch(arguments, context, **client, signals, prepared, started->run_id());
+  return Watch(arguments, context, client, signals, prepared, started->run_id());
 }
 
 int Submit(const Arguments& arguments, Context& context) {
   Prepared prepared;
   if (int code = Prepare(arguments, context, &prepared); code != kExitOk) return code;
-  absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
-  if (!client.ok()) return FailWith(context, client.status());
-  auto started = (*client)->StartRun(prepared.request);
+  if (int code = EnsureConnected(context, &prepared.client); code != kExitOk) return code;
+  Client& client = *prepared.client;
+  auto started = client.StartRun(prepared.request);
   if (!started.ok()) return FailToStart(context, prepared, started.status());
   const bool wait = arguments.On("wait");
   if (int code = PrintStarted(context, *started); code != kExitOk || !wait) return code;
   return AwaitRun(
-      context, **client,
+      context, client,
       {.run_id = started->run_id(), .timeout = prepared.timeout, .junit = arguments.Get("junit")});
 }
 

@@ -19,6 +19,13 @@ int Resume(const Arguments& arguments, Context& context);
 int Signal(const Arguments& arguments, Context& context);
 int Why(const Arguments& arguments, Context& context);
 
+// Registered flows (through the daemon).
+int FlowRegister(const Arguments& arguments, Context& context);
+int FlowList(const Arguments& arguments, Context& context);
+int FlowShow(const Arguments& arguments, Context& context);
+int FlowDiff(const Arguments& arguments, Context& context);
+int FlowRemove(const Arguments& arguments, Context& context);
+
 // The daemon itself.
 int DaemonStart(const Arguments& arguments, Context& context);
 int DaemonStop(const Arguments& arguments, Context& context);

@@ -75,7 +75,7 @@ const Setting kSettings[] = {
        return config->ephemeral || text == "false" || text == "0" ? "" : "true or false";
      }},
     {"idle_timeout", "BEAMLINE_IDLE_TIMEOUT", "TIME",
-     "end after this time without runs and clients; 0 = never (3h)",
+     "end after this time without runs, timetables and clients; 0 = never (3h)",
      [](const std::string& text, Config* config) {
        return SetDuration(text, &config->idle_timeout);
      }},

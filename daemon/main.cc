@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@
 #include "daemon/notify.h"
 #include "daemon/rpc/server.h"
 #include "daemon/run_log.h"
+#include "daemon/schedule/scheduler.h"
 #include "daemon/store/blob_store.h"
 #include "daemon/store/memory_blob_store.h"
 #include "daemon/store/memory_store.h"
@@ -134,7 +136,9 @@ class Daemon {
   }
 
   absl::Status OpenInMemory() {
-    store_ = std::make_unique<store::MemoryStore>();
+    auto store = std::make_unique<store::MemoryStore>();
+    registry_ = store.get();
+    store_ = std::move(store);
     blobs_ = std::make_unique<store::MemoryBlobStore>();
     vault_ = std::make_unique<store::MemoryVault>();
     return absl::OkStatus();
@@ -147,6 +151,7 @@ class Daemon {
     if (!blobs.ok()) return blobs.status();
     auto vault = store::FileVault::Open(config_.data_dir + "/vault");
     if (!vault.ok()) return vault.status();
+    registry_ = store->get();
     store_ = *std::move(store);
     blobs_ = *std::move(blobs);
     // A crash between a run's end and this forgetting leaves what nobody will ask for again.
@@ -174,12 +179,15 @@ class Daemon {
     options.run_ended = [this, work_dir](const run::RunId& run) {
       // Runs without processes have no scratch directory, and the executor need not hear of them.
       if (access((work_dir + "/" + run.ToString()).c_str(), F_OK) == 0) processes_->ForgetRun(run);
+      scheduler_->RunEnded(run);
     };
     engine_ = std::make_unique<engine::Engine>(
         engine::World{*logged_, *blobs_, *evaluator_, executors_, *vault_, clock_},
         std::move(options));
     const absl::Time before = absl::Now();
     if (absl::Status recovered = engine_->Recover(); !recovered.ok()) return recovered;
+    MakeScheduler();
+    if (absl::Status loaded = scheduler_->Load(); !loaded.ok()) return loaded;
     Log(LogLevel::kInfo, "started",
         {{"version", BEAMLINE_VERSION},
          {"pid", getpid()},
@@ -191,17 +199,41 @@ class Daemon {
       Log(LogLevel::kError, "problem", {{"problem", problem}});
     }
     engine_->Start();
+    scheduler_->Start();
     rpc::About about{.data_dir = config_.data_dir,
                      .socket = config_.socket,
                      .durability = config_.ephemeral ? "memory" : "sqlite, WAL, synchronous=FULL",
                      .started_at = before,
                      .shut_down = [this](absl::Duration grace) { termination_.Ask(grace); }};
     server_ = std::make_unique<rpc::Server>(
-        rpc::Served{*engine_, *logged_, *blobs_, *outputs_, clock_}, std::move(about), *listener_,
-        [](const std::string& warning) {
+        rpc::Served{*engine_, *logged_, *registry_, *blobs_, *outputs_, clock_,
+                    [this](const std::string& tenant, const std::string& flow) {
+                      scheduler_->FlowChanged(tenant, flow);
+                    }},
+        std::move(about), *listener_, [](const std::string& warning) {
           Log(LogLevel::kWarn, "connection refused", {{"reason", warning}});
         });
     return absl::OkStatus();
+  }
+
+  void MakeScheduler() {
+    schedule::Hands hands{
+        *registry_, {*logged_, *blobs_, *evaluator_, clock_, engine_->flows()}, {}, {}, {}, {}};
+    hands.write = [this](std::function<void()> work) { engine_->Write(std::move(work)); };
+    hands.start = [this](engine::StartRequest request,
+                         std::function<void(absl::StatusOr<engine::Started>)> done) {
+      engine_->StartRun(std::move(request), std::move(done));
+    };
+    hands.decided = [](const ports::TriggerRow& trigger, const ports::TriggerDecision& decision) {
+      Log(decision.decision == "failed" ? LogLevel::kWarn : LogLevel::kInfo, "trigger",
+          {{"flow", trigger.flow},
+           {"trigger", trigger.spec.key},
+           {"scheduled_at", absl::FormatTime(decision.scheduled_at, absl::UTCTimeZone())},
+           {"decision", decision.decision},
+           {"reason", decision.reason}});
+    };
+    hands.fatal = [this](const absl::Status& status) { EndAtOnce(status); };
+    scheduler_ = std::make_unique<schedule::Scheduler>(std::move(hands));
   }
 
   // Until somebody asks, or nobody needs the daemon any more.
@@ -214,8 +246,8 @@ class Daemon {
     uint64_t connections_before = 0;
     while (termination_.Wait(look) == 0) {
       const rpc::Server::Connections connections = server_->connections();
-      const bool used = engine_->activity().runs > 0 || connections.open > 0 ||
-                        connections.total != connections_before;
+      const bool used = engine_->activity().runs > 0 || scheduler_->pending() > 0 ||
+                        connections.open > 0 || connections.total != connections_before;
       connections_before = connections.total;
       idle = used ? absl::ZeroDuration() : idle + look;
       if (idle < config_.idle_timeout) continue;
@@ -237,6 +269,7 @@ class Daemon {
     }
     const auto left = static_cast<int64_t>(engine_->activity().attempts);
     server_->Stop(kCallGrace);
+    scheduler_->Stop();
     engine_->Stop();
     processes_.reset();
     evaluator_.reset();
@@ -246,6 +279,7 @@ class Daemon {
     }
     Log(LogLevel::kInfo, "ended", {{"attempts_cut_off", left}});
     server_.reset();
+    scheduler_.reset();
     engine_.reset();
     logged_.reset();
     store_.reset();
@@ -272,6 +306,7 @@ class Daemon {
   std::optional<DataDirLock> lock_;
   std::unique_ptr<rpc::Listener> listener_;
   std::unique_ptr<ports::EventStore> store_;
+  ports::FlowRegistry* registry_ = nullptr;  // the same store
   std::unique_ptr<ports::BlobStore> blobs_;
   std::unique_ptr<ports::OutputStore> outputs_;
   std::unique_ptr<ports::Vault> vault_;
@@ -281,6 +316,7 @@ class Daemon {
   std::unique_ptr<exec::EvaluatorPool> evaluator_;
   exec::Executors executors_{exec::SecretRules{}};
   std::unique_ptr<exec::ProcessExecutor> processes_;
+  std::unique_ptr<schedule::Scheduler> scheduler_;
   std::unique_ptr<rpc::Server> server_;
 };
 

@@ -221,8 +221,28 @@ constexpr CodeEntry kCodes[] = {
      "pinned to a digest.",
      "flow: {uses: child}", "flow: {uses: ./child.flow.yaml}"},
     {"BL0408", "not a timetable",
-     "`cron` has five fields: minute, hour, day of month, month, day of week.",
-     "triggers: [{cron: '0 3 * *'}]", "triggers: [{cron: '0 3 * * *'}]"},
+     "`cron` has five fields: minute, hour, day of month, month, day of week. Each is `*`, a "
+     "number, a range `a-b`, either with a step `/n`, or a list of those; JAN to DEC and SUN to "
+     "SAT are names. Where both days are given, either will do. `@hourly`, `@daily`, `@weekly`, "
+     "`@monthly` and `@yearly` stand for what they say.",
+     "triggers: [{cron: '0 25 * * *'}]", "triggers: [{cron: '0 3 * * MON-FRI'}]"},
+    {"BL0420", "not a time zone",
+     "`tz` is a name of the IANA database, so that summer time is known for every year. "
+     "Abbreviations such as CEST mean different things in different places.",
+     "triggers: [{cron: '0 3 * * *', tz: CEST}]",
+     "triggers: [{cron: '0 3 * * *', tz: Europe/Berlin}]"},
+    {"BL0421", "a flow that starts itself", "Each of its runs would start the next one, for ever.",
+     "name: sync\ntriggers: [{flow: sync}]", "name: sync\ntriggers: [{cron: '*/5 * * * *'}]"},
+    {"BL0422", "a key of another kind of trigger",
+     "`tz` and `catchup` are about a timetable, `when` about the end of another flow's run.",
+     "triggers: [{flow: build, tz: Europe/Berlin}]", "triggers: [{flow: build, when: done}]"},
+
+    {"BL0423", "a trigger does not give a required input",
+     "A run that a trigger starts has nobody to ask. Each input without a default needs a value "
+     "under the trigger's `inputs`.",
+     "inputs: {day: {type: string}}\ntriggers: [{cron: '0 3 * * *'}]",
+     "inputs: {day: {type: string}}\ntriggers:\n  - cron: '0 3 * * *'\n    inputs: {day: '${{ "
+     "trigger.scheduled_at[:10] }}'}"},
 
     // BL05xx: valid, but not for this release.
     {"BL0501", "a step kind that this release cannot execute",
@@ -243,9 +263,10 @@ constexpr CodeEntry kCodes[] = {
      "This release cannot hand a `{secret: name}` to a step. A sensitive input can.",
      "env: {TOKEN: {secret: cms}}",
      "inputs: {token: {type: string, sensitive: true}}\n…\nenv: {TOKEN: '${{ inputs.token }}'}"},
-    {"BL0505", "triggers do not fire yet",
-     "A warning: the flow runs when it is started, but this release starts nothing by itself.",
-     "triggers: [{cron: '0 3 * * *'}]", "beamline submit nightly.flow.yaml"},
+    {"BL0505", "a trigger that this release does not fire",
+     "`webhook` and `event` triggers are part of the format, but nothing listens for them yet; a "
+     "flow that waited for one would wait for ever.",
+     "triggers: [{event: orders.created}]", "triggers: [{cron: '*/5 * * * *'}]"},
 };
 
 }  // namespace

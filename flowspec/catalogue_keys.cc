@@ -98,10 +98,14 @@ constexpr KeyEntry kKeys[] = {
     {"secrets", "store", "text", "", "A name in the secret store (`beamline secret set`).",
      "secrets: {cms: {store: cms-token}}"},
 
-    {"triggers", "cron", "five cron fields", "", "A timetable.", "cron: '0 3 * * *'"},
+    {"triggers", "cron", "five cron fields", "",
+     "A timetable, once the flow is registered. A time that clocks skip in spring is made up for "
+     "when the gap ends; one that they show twice counts the first time.",
+     "cron: '0 3 * * MON-FRI'"},
     {"triggers", "tz", "time zone", "UTC", "The zone that `cron` is read in.", "tz: Europe/Berlin"},
     {"triggers", "overlap", "skip | queue | allow", "skip",
-     "What a due start does while the last run goes on.", "overlap: queue"},
+     "What a due start does while the last run that this trigger started goes on.",
+     "overlap: queue"},
     {"triggers", "catchup", "none | last | all", "none",
      "Which starts that were missed while the daemon was down are made up for.", "catchup: last"},
     {"triggers", "webhook", "map", "", "A signed HTTP request starts a run.",
@@ -109,7 +113,11 @@ constexpr KeyEntry kKeys[] = {
     {"triggers", "event", "subject", "", "A message on a NATS subject starts a run.",
      "event: orders.created"},
     {"triggers", "flow", "name", "", "The end of another flow's run starts one.", "flow: build"},
-    {"triggers", "inputs", "name → value or expression", "", "Inputs of the run; see `trigger`.",
+    {"triggers", "when", "success | failure | done", "success",
+     "How the other flow's run must have ended.", "when: done"},
+    {"triggers", "inputs", "name → value or expression", "",
+     "Inputs of the run. `trigger` is {kind, scheduled_at}, and for `flow` {run_id, status, flow, "
+     "outputs} as well.",
      "inputs: {day: '${{ trigger.scheduled_at[:10] }}'}"},
 
     {"concurrency", "key", "text or expression", "required", "What is counted by.",

@@ -59,4 +59,19 @@ const char* EffectName(Effect effect) {
   return "";
 }
 
+const char* TriggerKindName(Trigger::Kind kind) {
+  constexpr const char* kNames[] = {"cron", "webhook", "event", "flow"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+const char* OverlapName(Trigger::Overlap overlap) {
+  constexpr const char* kNames[] = {"skip", "queue", "allow"};
+  return kNames[static_cast<size_t>(overlap)];
+}
+
+const char* CatchupName(Trigger::Catchup catchup) {
+  constexpr const char* kNames[] = {"none", "last", "all"};
+  return kNames[static_cast<size_t>(catchup)];
+}
+
 }  // namespace beamline::flowspec

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "flowspec/cron.h"
 #include "flowspec/expr.h"
 #include "flowspec/finding.h"
 
@@ -172,12 +173,24 @@ struct Input {
   Span span;
 };
 
-// cron, webhook, event or flow trigger; held as its JSON text until triggers execute.
+// What starts runs of the flow by itself, once it is registered.
 struct Trigger {
-  std::string kind;
-  std::string json;
+  enum class Kind { kCron, kWebhook, kEvent, kFlow } kind = Kind::kCron;
+  // What a start that comes due does while the last run of this trigger goes on.
+  enum class Overlap { kSkip, kQueue, kAllow } overlap = Overlap::kSkip;
+  // Which of the starts that nobody was there for are made up for.
+  enum class Catchup { kNone, kLast, kAll } catchup = Catchup::kNone;
+  std::string what;  // the timetable, the subject or the flow as written; empty for a webhook
+  std::optional<Cron> cron;
+  std::string tz = "UTC";                                // of cron; FindTimeZone knows it
+  When when = When::kSuccess;                            // of flow: how the other flow's run ended
+  std::vector<std::pair<std::string, Template>> inputs;  // see `trigger` and `now`
   Span span;
 };
+// "cron", "webhook", …; "skip", …; "none", …
+const char* TriggerKindName(Trigger::Kind kind);
+const char* OverlapName(Trigger::Overlap overlap);
+const char* CatchupName(Trigger::Catchup catchup);
 
 struct Flow {
   std::string name;

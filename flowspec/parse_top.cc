@@ -1,11 +1,9 @@
-// Inputs, vars, env, secrets, triggers and what else stands at the top of a flow.
+// Inputs, vars, env, secrets and what else stands at the top of a flow.
 #include "flowspec/parse_top.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "flowspec/parse_steps.h"
+#include "flowspec/parse_triggers.h"
 #include "flowspec/step_kinds.h"
 #include "flowspec/value_schema.h"
 
@@ -77,40 +75,6 @@ void ReadSecret(Reader& reader, const Node& name, const Node& node) {
     Secret secret{.name = name.text, .source = source};
     fields.Text(source, &secret.value);
     reader.flow.secrets.push_back(std::move(secret));
-  }
-}
-
-void ReadTrigger(Reader& reader, const Node& node) {
-  Fields fields(reader, node, "triggers", "a trigger");
-  if (!fields.valid()) return;
-  fields.ExactlyOne({"cron", "webhook", "event", "flow"});
-  std::string text;
-  for (const char* key : {"tz", "event", "flow"}) fields.Text(key, &text);
-  fields.Word("overlap", {"skip", "queue", "allow"}, 0);
-  fields.Word("catchup", {"none", "last", "all"}, 0);
-  if (const Node* cron = fields.Get("cron")) {
-    const std::vector<std::string> parts =
-        absl::StrSplit(cron->text, absl::ByAnyChar(" \t"), absl::SkipEmpty());
-    if (!cron->is_string() || parts.size() != 5) {
-      reader.Error("BL0408", *cron, "a timetable has five fields").label =
-          "minute, hour, day of month, month, day of week";
-    }
-  }
-  const Scope scope{.roots = kRootTrigger | kRootNow};
-  if (const Node* inputs = fields.Get("inputs")) {
-    Fields given(reader, *inputs, "inputs", "`inputs`", /*open=*/true);
-    for (const auto& [name, value] : inputs->entries) {
-      const std::vector<std::string>& known = reader.input_names;
-      if (std::find(known.begin(), known.end(), name->text) == known.end()) {
-        reader.Unknown("BL0204", "input", name->text, reader.SpanOf(*name), known);
-      }
-      reader.Value(*value, scope);
-    }
-  }
-  for (const char* kind : {"cron", "webhook", "event", "flow"}) {
-    if (fields.Get(kind) == nullptr) continue;
-    reader.flow.triggers.push_back({kind, JsonOf(node), reader.SpanOf(node)});
-    break;
   }
 }
 
@@ -194,10 +158,7 @@ void ReadTop(Reader& reader, const Node& root) {
                [&](const Node& name, const Node& node) { ReadSecret(reader, name, node); });
   ReadVarsAndEnv(reader, top);
   ReadKeys(reader, top);
-  if (const Node* triggers = top.Get("triggers")) {
-    if (!triggers->is_list()) reader.WrongType(*triggers, "`triggers`", "a list");
-    for (const NodePtr& trigger : triggers->items) ReadTrigger(reader, *trigger);
-  }
+  if (const Node* triggers = top.Get("triggers")) ReadTriggers(reader, *triggers);
   const Scope at_end{.roots = kKeyRoots | kRootSteps};
   ForEachEntry(reader, top, "outputs", [&](const Node& name, const Node& value) {
     reader.CheckName(name, "output name", Reader::NameRule::kId);

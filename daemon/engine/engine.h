@@ -114,6 +114,9 @@ class Engine {
   // As EventStore::DeleteRun.
   void DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done);
 
+  // Does `work` on the thread that writes to the store, between appends. After Stop: never.
+  void Write(std::function<void()> work) { writer_.Do(std::move(work)); }
+
   // No new runs, no new attempts; returns when no attempt runs any more, or after `grace`.
   void Drain(absl::Duration grace);
   // Records what has been reported so far and ends the threads. Attempts that still run stay

@@ -23,6 +23,11 @@ void LogWriter::Delete(const run::RunId& id, std::function<void(absl::Status)> d
   tasks_.push_back(DeleteTask{id, std::move(done)});
 }
 
+void LogWriter::Do(std::function<void()> work) {
+  ports::MutexLock lock(&mu_);
+  tasks_.push_back(std::move(work));
+}
+
 void LogWriter::Start() {
   thread_ = std::thread([this] {
     while (true) {
@@ -65,9 +70,10 @@ void LogWriter::Run(const Task& task) {
   dirty_ = true;
   if (const auto* append = std::get_if<AppendTask>(&task)) {
     append->done(store_.Append(*append->batch));
+  } else if (const auto* erase = std::get_if<DeleteTask>(&task)) {
+    erase->done(store_.DeleteRun(erase->id));
   } else {
-    const auto& erase = std::get<DeleteTask>(task);
-    erase.done(store_.DeleteRun(erase.id));
+    std::get<std::function<void()>>(task)();
   }
 }
 

@@ -32,6 +32,9 @@ class LogWriter {
   // Deletes a finished run between appends.
   void Delete(const run::RunId& id, std::function<void(absl::Status)> done);
 
+  // Does `work` between appends: whatever else writes to the store's one connection.
+  void Do(std::function<void()> work);
+
   void Start();
   // Writes what has been handed over, checkpoints the store and ends the thread.
   void Stop();
@@ -49,7 +52,7 @@ class LogWriter {
     run::RunId id;
     std::function<void(absl::Status)> done;
   };
-  using Task = std::variant<AppendTask, DeleteTask>;
+  using Task = std::variant<AppendTask, DeleteTask, std::function<void()>>;
 
   void Run(const Task& task);
 

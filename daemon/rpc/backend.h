@@ -10,6 +10,7 @@
 #include "daemon/ports/blob_store.h"
 #include "daemon/ports/clock.h"
 #include "daemon/ports/event_store.h"
+#include "daemon/ports/flow_registry.h"
 #include "daemon/ports/output_store.h"
 
 namespace beamline::rpc {
@@ -20,6 +21,7 @@ class Timers;
 struct Backend {
   engine::Engine& engine;
   ports::EventStore& events;
+  ports::FlowRegistry& flows;
   ports::BlobStore& blobs;
   ports::OutputStore& outputs;
   ports::Clock& clock;
@@ -28,6 +30,8 @@ struct Backend {
   engine::Aside& reads;
   engine::Aside& answers;
   Timers& timers;
+  // To be called when a flow of this name was registered or taken away, on any thread.
+  std::function<void(const std::string& tenant, const std::string& flow)> flow_changed;
 };
 
 struct Caller {

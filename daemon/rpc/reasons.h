@@ -26,6 +26,8 @@ enum class Reason {
   kNothingHeld,
   kStepNotFound,
   kBlobNotFound,
+  kFlowNotFound,
+  kFlowAmbiguous,
   kPeerUnknown,
   kCallCancelled,
   kStorageFull,

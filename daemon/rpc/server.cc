@@ -17,6 +17,7 @@
 
 #include "absl/time/clock.h"
 #include "beamline/v1/admin.grpc.pb.h"
+#include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "daemon/ports/mutex.h"
 #include "daemon/rpc/peers.h"
@@ -57,10 +58,11 @@ class Server::Impl {
         warn_(std::move(warn)),
         reads_(kReadThreads),
         answers_(1),
-        backend_{served.engine, served.events, served.blobs, served.outputs,
-                 served.clock,  reads_,        answers_,     timers_},
+        backend_{served.engine, served.events, served.flows, served.blobs, served.outputs,
+                 served.clock,  reads_,        answers_,     timers_,      served.flow_changed},
         peers_(DescriptorRange().first, DescriptorRange().second),
         orchestrator_(MakeOrchestratorService(backend_, peers_)),
+        flows_(MakeFlowService(backend_, peers_)),
         admin_(MakeAdminService(backend_, peers_, about_)) {
     // Not JSON, and about nothing that the caller does not hear as well.
     gpr_set_log_function([](gpr_log_func_args*) {});
@@ -70,6 +72,7 @@ class Server::Impl {
     grpc::health::v1::HealthCheckRequest::descriptor();
     grpc::ServerBuilder builder;
     builder.RegisterService(orchestrator_.get());
+    builder.RegisterService(flows_.get());
     builder.RegisterService(admin_.get());
     builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kConcurrentCallsMax);
@@ -92,6 +95,7 @@ class Server::Impl {
     health->SetServingStatus(serving);
     // A named service is NOT_FOUND until it is spoken of.
     health->SetServingStatus(v1::OrchestratorService::service_full_name(), serving);
+    health->SetServingStatus(v1::FlowService::service_full_name(), serving);
     health->SetServingStatus(v1::AdminService::service_full_name(), serving);
   }
 
@@ -158,7 +162,7 @@ class Server::Impl {
   engine::Aside reads_, answers_;
   const Backend backend_;
   Peers peers_;
-  const std::unique_ptr<grpc::Service> orchestrator_, admin_;
+  const std::unique_ptr<grpc::Service> orchestrator_, flows_, admin_;
   std::unique_ptr<grpc::Server> server_;
 
   std::unique_ptr<v1::OrchestratorService::Stub> pulse_;

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "daemon/engine/engine.h"
+#include "daemon/ports/flow_registry.h"
 #include "daemon/rpc/admin.h"
 #include "daemon/rpc/listener.h"
 
@@ -16,9 +17,12 @@ namespace beamline::rpc {
 struct Served {
   engine::Engine& engine;
   ports::EventStore& events;
+  ports::FlowRegistry& flows;
   ports::BlobStore& blobs;
   ports::OutputStore& outputs;
   ports::Clock& clock;
+  // Told of registered flows that changed (Backend::flow_changed).
+  std::function<void(const std::string& tenant, const std::string& flow)> flow_changed;
 };
 
 class Server {

@@ -7,10 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "beamline/v1/admin.grpc.pb.h"
+#include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "daemon/ports/mutex.h"
 #include "daemon/rpc/blob_feed.h"
 #include "daemon/rpc/event_feed.h"
+#include "daemon/rpc/flows.h"
 #include "daemon/rpc/orchestrator.h"
 #include "daemon/rpc/output_feed.h"
 #include "daemon/rpc/refusal.h"
@@ -298,6 +300,51 @@ class OrchestratorService final : public v1::OrchestratorService::CallbackServic
   const Peers& peers_;
 };
 
+class FlowService final : public v1::FlowService::CallbackService {
+ public:
+  FlowService(const Backend& backend, const Peers& peers) : backend_(backend), peers_(peers) {}
+
+  grpc::ServerUnaryReactor* RegisterFlow(Context* context, const v1::RegisterFlowRequest* request,
+                                         v1::RegisterFlowResponse* response) override {
+    return Answer(peers_, context, [&](const Caller& caller, Done done) {
+      rpc::RegisterFlow(backend_, caller, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetFlow(Context* context, const v1::GetFlowRequest* request,
+                                    v1::GetFlowResponse* response) override {
+    return Answer(peers_, context, [&](const Caller&, Done done) {
+      rpc::GetFlow(backend_, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* ListFlows(Context* context, const v1::ListFlowsRequest* request,
+                                      v1::ListFlowsResponse* response) override {
+    return Answer(peers_, context, [&](const Caller&, Done done) {
+      rpc::ListFlows(backend_, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* ListFlowVersions(Context* context,
+                                             const v1::ListFlowVersionsRequest* request,
+                                             v1::ListFlowVersionsResponse* response) override {
+    return Answer(peers_, context, [&](const Caller&, Done done) {
+      rpc::ListFlowVersions(backend_, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* DeleteFlow(Context* context, const v1::DeleteFlowRequest* request,
+                                       v1::DeleteFlowResponse*) override {
+    return Answer(peers_, context, [&](const Caller& caller, Done done) {
+      rpc::DeleteFlow(backend_, caller, *request, std::move(done));
+    });
+  }
+
+ private:
+  const Backend& backend_;
+  const Peers& peers_;
+};
+
 class AdminService final : public v1::AdminService::CallbackService {
  public:
   AdminService(const Backend& backend, const Peers& peers, const About& about)
@@ -327,6 +374,10 @@ class AdminService final : public v1::AdminService::CallbackService {
 
 std::unique_ptr<grpc::Service> MakeOrchestratorService(const Backend& backend, const Peers& peers) {
   return std::make_unique<OrchestratorService>(backend, peers);
+}
+
+std::unique_ptr<grpc::Service> MakeFlowService(const Backend& backend, const Peers& peers) {
+  return std::make_unique<FlowService>(backend, peers);
 }
 
 std::unique_ptr<grpc::Service> MakeAdminService(const Backend& backend, const Peers& peers,

@@ -15,6 +15,7 @@ namespace beamline::rpc {
 
 // All arguments outlive the service, and every call of it.
 std::unique_ptr<grpc::Service> MakeOrchestratorService(const Backend& backend, const Peers& peers);
+std::unique_ptr<grpc::Service> MakeFlowService(const Backend& backend, const Peers& peers);
 std::unique_ptr<grpc::Service> MakeAdminService(const Backend& backend, const Peers& peers,
                                                 const About& about);
 

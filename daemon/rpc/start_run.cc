@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/rpc/named_flow.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/trace.h"
 #include "flowspec/digest.h"
@@ -41,49 +42,16 @@ absl::Status CheckSizes(const v1::StartRunRequest& request) {
   if (request.inputs().size() > kInputsBytesMax) {
     return TooLarge("inputs", request.inputs().size(), kInputsBytesMax);
   }
-  if (request.workspace().size() > kPathBytesMax) {
-    return TooLarge("workspace", request.workspace().size(), kPathBytesMax);
-  }
   if (request.request_id().size() > kRequestIdBytesMax) {
     return TooLarge("request_id", request.request_id().size(), kRequestIdBytesMax);
   }
   return CheckLabels(request);
 }
 
-absl::Status CheckFields(const v1::StartRunRequest& request) {
-  const std::string& workspace = request.workspace();
-  if (!workspace.empty() && workspace[0] != '/') {
-    return InvalidField("workspace", "must be an absolute path");
-  }
-  if (workspace.find('\0') != workspace.npos) {
-    return InvalidField("workspace", "holds a NUL byte");
-  }
-  return absl::OkStatus();
-}
-
-// The flow's mistakes; REQUIRES: there are some.
-absl::Status RefuseFlow(const flowspec::Findings& findings) {
-  std::vector<const flowspec::Finding*> errors;
-  for (const flowspec::Finding& finding : findings) {
-    if (finding.severity == flowspec::Severity::kError) errors.push_back(&finding);
-  }
-  // BL05xx: what is valid, but not executable by this release.
-  const bool valid = std::all_of(errors.begin(), errors.end(), [](const flowspec::Finding* error) {
-    return error->code.rfind("BL05", 0) == 0;
-  });
-  std::string message = absl::StrCat("the flow ", valid ? "cannot run" : "is not valid", ": ",
-                                     errors.empty() ? "" : errors.front()->message);
-  if (errors.size() > 1) absl::StrAppend(&message, " (and ", errors.size() - 1, " more)");
-  Refusal refusal(valid ? Reason::kFlowNotExecutable : Reason::kFlowInvalid, std::move(message));
-  refusal.With("errors", absl::StrCat(errors.size()));
-  if (errors.size() > kViolationsMax) errors.resize(kViolationsMax);
-  for (const flowspec::Finding* error : errors) {
-    std::string description = error->message;
-    if (!error->help.empty()) absl::StrAppend(&description, " (", error->help, ")");
-    refusal.Violation(absl::StrCat("flow_source:", error->span.line, ":", error->span.column),
-                      std::move(description), error->code);
-  }
-  return refusal;
+// One of the two ways to say which flow is meant.
+absl::Status CheckSource(const v1::StartRunRequest& request) {
+  if (request.flow().empty() || request.flow_source().empty()) return absl::OkStatus();
+  return InvalidField("flow", "give a registered flow or a source, not both");
 }
 
 absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violations) {
@@ -133,13 +101,14 @@ run::Labels MergeLabels(const flowspec::Flow& flow, const v1::StartRunRequest& r
 }
 
 // Of what makes two requests the same: flow, inputs, labels and workspace, each with its length in
-// front. Sensitive values are left out: a hash in the log would let them be guessed.
-std::string HashOf(const engine::StartRequest& start) {
+// front. Sensitive values are left out: a hash in the log would let them be guessed. A flow that
+// was named stays the same request when the name comes to mean another version.
+std::string HashOf(const v1::StartRunRequest& request, const engine::StartRequest& start) {
   std::string canonical;
   const auto add = [&](std::string_view part) {
     absl::StrAppend(&canonical, part.size(), ":", absl::string_view(part.data(), part.size()));
   };
-  add(start.flow->flow().digest);
+  add(request.flow().empty() ? start.flow->flow().digest : request.flow());
   add(start.inputs_json);
   for (const auto& [key, value] : start.labels) {
     add(key);
@@ -176,15 +145,71 @@ absl::Status ReadTraceId(const Backend& backend, const run::RunId& id, std::stri
   return absl::OkStatus();
 }
 
+// The flow that the request means, ready to run. A registered one brings its `workspace`.
+absl::StatusOr<std::shared_ptr<const engine::CompiledFlow>> LoadFlow(
+    const Backend& backend, const v1::StartRunRequest& request, std::string* workspace) {
+  std::string registered;
+  if (!request.flow().empty()) {
+    absl::StatusOr<NamedFlow> named = FindFlow(backend, request.flow());
+    if (!named.ok()) return named.status();
+    const auto source = backend.events.GetFlow(named->version.digest);
+    if (!source.ok()) return source.status();
+    registered = source->source;
+    *workspace = named->version.workspace;
+  }
+  engine::FlowCache::Loaded loaded =
+      backend.engine.flows().Load(request.flow().empty() ? request.flow_source() : registered);
+  if (loaded.flow == nullptr) return RefuseFlow(loaded.findings);
+  return std::move(loaded.flow);
+}
+
 }  // namespace
+
+absl::Status RefuseFlow(const flowspec::Findings& findings) {
+  std::vector<const flowspec::Finding*> errors;
+  for (const flowspec::Finding& finding : findings) {
+    if (finding.severity == flowspec::Severity::kError) errors.push_back(&finding);
+  }
+  // BL05xx: what is valid, but not executable by this release.
+  const bool valid = std::all_of(errors.begin(), errors.end(), [](const flowspec::Finding* error) {
+    return error->code.rfind("BL05", 0) == 0;
+  });
+  std::string message = absl::StrCat("the flow ", valid ? "cannot run" : "is not valid", ": ",
+                                     errors.empty() ? "" : errors.front()->message);
+  if (errors.size() > 1) absl::StrAppend(&message, " (and ", errors.size() - 1, " more)");
+  Refusal refusal(valid ? Reason::kFlowNotExecutable : Reason::kFlowInvalid, std::move(message));
+  refusal.With("errors", absl::StrCat(errors.size()));
+  if (errors.size() > kViolationsMax) errors.resize(kViolationsMax);
+  for (const flowspec::Finding* error : errors) {
+    std::string description = error->message;
+    if (!error->help.empty()) absl::StrAppend(&description, " (", error->help, ")");
+    refusal.Violation(absl::StrCat("flow_source:", error->span.line, ":", error->span.column),
+                      std::move(description), error->code);
+  }
+  return refusal;
+}
+
+absl::Status CheckWorkspace(const std::string& workspace) {
+  if (workspace.size() > kPathBytesMax)
+    return TooLarge("workspace", workspace.size(), kPathBytesMax);
+  if (!workspace.empty() && workspace[0] != '/') {
+    return InvalidField("workspace", "must be an absolute path");
+  }
+  if (workspace.find('\0') != workspace.npos) {
+    return InvalidField("workspace", "holds a NUL byte");
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Caller& caller,
                                                 const v1::StartRunRequest& request) {
   if (absl::Status status = CheckSizes(request); !status.ok()) return status;
-  if (absl::Status status = CheckFields(request); !status.ok()) return status;
-  engine::FlowCache::Loaded loaded = backend.engine.flows().Load(request.flow_source());
-  if (loaded.flow == nullptr) return RefuseFlow(loaded.findings);
-  const flowspec::Flow& flow = loaded.flow->flow();
+  if (absl::Status status = CheckWorkspace(request.workspace()); !status.ok()) return status;
+  if (absl::Status status = CheckSource(request); !status.ok()) return status;
+  std::string workspace;
+  auto loaded = LoadFlow(backend, request, &workspace);
+  if (!loaded.ok()) return loaded.status();
+  const flowspec::Flow& flow = (*loaded)->flow();
   if (!request.check_digest().empty() && request.check_digest() != flow.digest) {
     return Refusal(Reason::kDigestMismatch, "the flow is not the one that was looked at before")
         .With("digest", flow.digest)
@@ -196,7 +221,7 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
   if (!inputs.violations.empty()) return RefuseInputs(inputs.violations);
 
   engine::StartRequest start;
-  start.flow = std::move(loaded.flow);
+  start.flow = *std::move(loaded);
   start.inputs_json = std::move(inputs.json);
   start.sensitive = std::move(inputs.sensitive);
   start.labels = MergeLabels(flow, request);
@@ -205,9 +230,10 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
   start.trace_id =
       TraceIdOf(request.traceparent().empty() ? caller.traceparent : request.traceparent());
   if (start.trace_id.empty()) start.trace_id = NewTraceId(backend.clock);
-  start.workspace = request.workspace().empty() ? "/" : request.workspace();
+  start.workspace = request.workspace().empty() ? workspace : request.workspace();
+  if (start.workspace.empty()) start.workspace = "/";
   start.request_id = request.request_id();
-  if (!start.request_id.empty() || flow.idempotency) start.request_hash = HashOf(start);
+  if (!start.request_id.empty() || flow.idempotency) start.request_hash = HashOf(request, start);
   start.break_at = {request.break_at().begin(), request.break_at().end()};
   start.only = request.only();
   return start;

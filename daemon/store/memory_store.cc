@@ -72,6 +72,7 @@ void MemoryStore::Add(const RunEvents& events) {
   for (const ports::CacheEntry& entry : events.cached) {
     cache_[{run.row.tenant, entry.key}] = {events.id, entry};
   }
+  if (events.row && ports::IsFinished(run.row.status)) Owe(run.row);
 }
 
 absl::StatusOr<std::vector<run::Event>> MemoryStore::ReadStored(const Stored& run,

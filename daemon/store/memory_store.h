@@ -1,6 +1,7 @@
 // The event store in memory, with the contract of the one on disk: for tests and --ephemeral.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <string>
 #include <tuple>
@@ -8,11 +9,12 @@
 
 #include "absl/base/thread_annotations.h"
 #include "daemon/ports/event_store.h"
+#include "daemon/ports/flow_registry.h"
 #include "daemon/ports/mutex.h"
 
 namespace beamline::store {
 
-class MemoryStore : public ports::EventStore {
+class MemoryStore : public ports::EventStore, public ports::FlowRegistry {
  public:
   absl::Status Append(absl::Span<const ports::RunEvents> batch) override;
   absl::StatusOr<std::vector<run::Event>> Read(const run::RunId& id, uint64_t after_seq,
@@ -37,6 +39,26 @@ class MemoryStore : public ports::EventStore {
   absl::Status DeleteRun(const run::RunId& id) override;
   absl::Status Checkpoint() override { return absl::OkStatus(); }
 
+  // FlowRegistry (memory_flows.cc).
+  absl::StatusOr<ports::Registered> Register(const ports::Registration& registration) override;
+  absl::Status Remove(const Removal& removal) override;
+  absl::Status Change(absl::Span<const ports::TriggerChange> changes) override;
+  absl::StatusOr<ports::FlowVersion> CurrentFlow(const std::string& tenant,
+                                                 const std::string& name) const override;
+  absl::StatusOr<std::vector<ports::FlowVersion>> ListFlows(
+      const ports::FlowQuery& query) const override;
+  absl::StatusOr<std::vector<ports::FlowVersion>> FlowHistory(const std::string& tenant,
+                                                              const std::string& name,
+                                                              uint64_t before,
+                                                              int limit) const override;
+  absl::StatusOr<std::vector<ports::FlowVersion>> FindVersions(
+      const std::string& tenant, const std::string& name,
+      const std::string& digest_part) const override;
+  absl::StatusOr<std::vector<ports::TriggerRow>> ListTriggers(
+      const std::string& tenant, const std::string& name) const override;
+  absl::StatusOr<std::vector<ports::DueStart>> ListDue() const override;
+  uint64_t due_by_runs() const override { return due_by_runs_; }
+
  private:
   struct Stored {
     ports::RunRow row;
@@ -50,6 +72,16 @@ class MemoryStore : public ports::EventStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Add(const ports::RunEvents& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  using Name = std::pair<std::string, std::string>;  // tenant, flow
+  // The current version; null if the name is not taken now.
+  const ports::FlowVersion* Current(const Name& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AddVersion(ports::FlowVersion* version, const std::string& request_id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReplaceTriggers(const Name& name, const std::vector<ports::TriggerSpec>& specs,
+                       absl::Time at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Owes starts to what waits for the end of this run.
+  void Owe(const ports::RunRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   mutable ports::Mutex mu_;
   std::map<run::RunId, Stored> runs_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, ports::FlowSource> flows_ ABSL_GUARDED_BY(mu_);
@@ -58,6 +90,14 @@ class MemoryStore : public ports::EventStore {
   std::map<std::tuple<std::string, std::string, std::string>, run::RunId> keys_
       ABSL_GUARDED_BY(mu_);
   std::map<std::pair<std::string, std::string>, Cached> cache_ ABSL_GUARDED_BY(mu_);
+  std::map<Name, std::vector<ports::FlowVersion>> versions_ ABSL_GUARDED_BY(mu_);  // oldest first
+  std::map<std::pair<std::string, std::string>, ports::FlowVersion> flow_requests_
+      ABSL_GUARDED_BY(mu_);
+  std::map<uint64_t, ports::TriggerRow> triggers_ ABSL_GUARDED_BY(mu_);  // digest: at reading
+  std::map<uint64_t, ports::DueStart> due_ ABSL_GUARDED_BY(mu_);
+  uint64_t last_trigger_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t last_due_ ABSL_GUARDED_BY(mu_) = 0;
+  std::atomic<uint64_t> due_by_runs_{0};
 };
 
 }  // namespace beamline::store

@@ -83,6 +83,63 @@ CREATE TABLE cache (
   PRIMARY KEY (tenant, key)
 ) WITHOUT ROWID;
 CREATE INDEX cache_of_run ON cache (run_no);
+
+CREATE TABLE registered_flows (
+  tenant  TEXT NOT NULL,
+  name    TEXT NOT NULL,
+  version INTEGER NOT NULL,       -- the current one, of flow_versions
+  PRIMARY KEY (tenant, name)
+) WITHOUT ROWID;
+
+CREATE TABLE flow_versions (
+  tenant    TEXT NOT NULL,
+  name      TEXT NOT NULL,
+  version   INTEGER NOT NULL,
+  digest    TEXT,                 -- null: removed
+  at        INTEGER NOT NULL,     -- nanoseconds since 1970, as all times here
+  actor     TEXT NOT NULL,
+  workspace TEXT NOT NULL,
+  PRIMARY KEY (tenant, name, version)
+) WITHOUT ROWID;
+CREATE INDEX flow_versions_digest ON flow_versions (tenant, digest);
+
+CREATE TABLE flow_requests (
+  tenant     TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  name       TEXT NOT NULL,
+  version    INTEGER NOT NULL,    -- what it led to
+  PRIMARY KEY (tenant, request_id)
+) WITHOUT ROWID;
+
+CREATE TABLE triggers (
+  trigger_no INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant     TEXT NOT NULL,
+  flow       TEXT NOT NULL,
+  key        TEXT NOT NULL,
+  place      INTEGER NOT NULL,    -- in the flow's list of triggers
+  kind       TEXT NOT NULL,
+  what       TEXT NOT NULL,
+  tz         TEXT NOT NULL,
+  overlap    TEXT NOT NULL,
+  catchup    TEXT NOT NULL,
+  run_when   TEXT NOT NULL,
+  cursor     INTEGER NOT NULL,
+  last_for   INTEGER,             -- the last decision; null: none yet
+  last_at    INTEGER,
+  decision   TEXT NOT NULL DEFAULT '',
+  reason     TEXT NOT NULL DEFAULT '',
+  run_id     BLOB,
+  UNIQUE (tenant, flow, key)
+);
+CREATE INDEX triggers_by_runs ON triggers (tenant, what) WHERE kind = 'flow';
+
+CREATE TABLE due_starts (
+  due_no       INTEGER PRIMARY KEY AUTOINCREMENT,
+  trigger_no   INTEGER NOT NULL,
+  scheduled_at INTEGER NOT NULL,
+  cause        BLOB               -- the run whose end it is; null for a timetable
+);
+CREATE INDEX due_of_trigger ON due_starts (trigger_no);
 )sql",
 };
 static_assert(std::size(kMigrations) == kSchemaVersion);

@@ -144,6 +144,36 @@ absl::StatusOr<Statement> Connection::Prepare(std::string_view sql) {
   return Statement(stmt);
 }
 
+absl::StatusOr<Statement> Connection::Prepare(std::string_view sql,
+                                              std::initializer_list<Param> params) {
+  absl::StatusOr<Statement> statement = Prepare(sql);
+  if (!statement.ok()) return statement;
+  int at = 0;
+  for (const Param& param : params) {
+    ++at;
+    switch (param.kind) {
+      case Param::Kind::kNull:
+        statement->BindNull(at);
+        break;
+      case Param::Kind::kInt:
+        statement->BindInt(at, param.number);
+        break;
+      case Param::Kind::kText:
+        statement->BindText(at, param.bytes);
+        break;
+      case Param::Kind::kBlob:
+        statement->BindBlob(at, param.bytes);
+        break;
+    }
+  }
+  return statement;
+}
+
+absl::Status Connection::Run(std::string_view sql, std::initializer_list<Param> params) {
+  absl::StatusOr<Statement> statement = Prepare(sql, params);
+  return statement.ok() ? statement->Run() : statement.status();
+}
+
 absl::StatusOr<int64_t> Connection::QueryInt(std::string_view sql) {
   absl::StatusOr<Statement> statement = Prepare(sql);
   if (!statement.ok()) return statement.status();

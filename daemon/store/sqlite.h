@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -46,6 +47,19 @@ class Statement {
   int bind_error_ = 0;
 };
 
+// One parameter of a statement. Text and blobs are borrowed, as by Statement::BindText.
+struct Param {
+  enum class Kind { kNull, kInt, kText, kBlob };
+  static Param Null() { return {}; }
+  static Param Int(int64_t value) { return {Kind::kInt, value, {}}; }
+  static Param Text(std::string_view value) { return {Kind::kText, 0, value}; }
+  static Param Blob(std::string_view value) { return {Kind::kBlob, 0, value}; }
+
+  Kind kind = Kind::kNull;
+  int64_t number = 0;
+  std::string_view bytes;
+};
+
 // Resets a statement at the end of a block, so that it holds no read lock while it rests.
 class ResetOnExit {
  public:
@@ -67,6 +81,10 @@ class Connection {
 
   absl::Status Execute(const std::string& sql);
   absl::StatusOr<Statement> Prepare(std::string_view sql);
+  // With its parameters bound in order: for what is asked too rarely to keep a statement for.
+  absl::StatusOr<Statement> Prepare(std::string_view sql, std::initializer_list<Param> params);
+  // Runs such a statement to its end.
+  absl::Status Run(std::string_view sql, std::initializer_list<Param> params);
   // The first column of the first row of `sql`.
   absl::StatusOr<int64_t> QueryInt(std::string_view sql);
   int64_t last_insert_rowid() const;

@@ -125,6 +125,7 @@ absl::Status SqliteStore::Prepare() {
   commit_ = *std::move(commit);
   log_ = *std::move(log);
   runs_ = *std::move(runs);
+  if (absl::Status s = LoadAwaited(); !s.ok()) return s;
   sqlite3_wal_hook(db_.get(), CountFrames, &wal_frames_);  // also ends automatic checkpoints
   wal_frames_checkpoint_ = kCheckpointFrames;
   return RunCheckpoint(SQLITE_CHECKPOINT_PASSIVE);  // of what the last process left
@@ -141,6 +142,8 @@ absl::Status SqliteStore::Append(absl::Span<const RunEvents> batch) {
     }
     return absl::OkStatus();
   });
+  if (status.ok()) due_by_runs_ += owed_;
+  owed_ = 0;
   if (!status.ok()) {
     // What the caches say may come from the transaction that is gone.
     for (const RunEvents& events : batch) live_.erase(events.id);
@@ -182,9 +185,9 @@ absl::Status SqliteStore::AppendRun(const RunEvents& events) {
   }
   if (row && ports::IsFinished(row->status)) {
     live_.erase(events.id);
-  } else {
-    live_[events.id] = {live->run_no, last_seq};
+    return Owe(live->run_no, *row);
   }
+  live_[events.id] = {live->run_no, last_seq};
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 // acknowledged when the power fails.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "daemon/ports/event_store.h"
+#include "daemon/ports/flow_registry.h"
 #include "daemon/store/file.h"
 #include "daemon/store/log_table.h"
 #include "daemon/store/reader_pool.h"
@@ -21,7 +23,7 @@
 
 namespace beamline::store {
 
-class SqliteStore : public ports::EventStore {
+class SqliteStore : public ports::EventStore, public ports::FlowRegistry {
  public:
   struct Options {
     std::string vfs;  // SQLite's name of a registered one; empty = the default
@@ -63,6 +65,26 @@ class SqliteStore : public ports::EventStore {
   absl::Status DeleteRun(const run::RunId& id) override;
   absl::Status Checkpoint() override;
 
+  // FlowRegistry (sqlite_flows.cc).
+  absl::StatusOr<ports::Registered> Register(const ports::Registration& registration) override;
+  absl::Status Remove(const Removal& removal) override;
+  absl::Status Change(absl::Span<const ports::TriggerChange> changes) override;
+  absl::StatusOr<ports::FlowVersion> CurrentFlow(const std::string& tenant,
+                                                 const std::string& name) const override;
+  absl::StatusOr<std::vector<ports::FlowVersion>> ListFlows(
+      const ports::FlowQuery& query) const override;
+  absl::StatusOr<std::vector<ports::FlowVersion>> FlowHistory(const std::string& tenant,
+                                                              const std::string& name,
+                                                              uint64_t before,
+                                                              int limit) const override;
+  absl::StatusOr<std::vector<ports::FlowVersion>> FindVersions(
+      const std::string& tenant, const std::string& name,
+      const std::string& digest_part) const override;
+  absl::StatusOr<std::vector<ports::TriggerRow>> ListTriggers(
+      const std::string& tenant, const std::string& name) const override;
+  absl::StatusOr<std::vector<ports::DueStart>> ListDue() const override;
+  uint64_t due_by_runs() const override { return due_by_runs_; }
+
  private:
   SqliteStore(Fd lock, Connection db, std::string path, const Options& options);
   absl::Status Prepare();
@@ -75,6 +97,10 @@ class SqliteStore : public ports::EventStore {
   absl::Status AppendRun(const ports::RunEvents& events);
   absl::StatusOr<Live> FindLive(const run::RunId& id);
   absl::StatusOr<Live> InsertRun(const ports::RunEvents& events, const ports::RunRow& row);
+  // Reads `awaited_` anew.
+  absl::Status LoadAwaited();
+  // Owes starts to what waits for the end of this run; of `row`, what an end changes.
+  absl::Status Owe(int64_t run_no, const ports::RunRow& row);
   // Runs `write` in a transaction; after an error nothing of it remains.
   absl::Status Transact(const std::function<absl::Status()>& write);
   // Checkpoints once the log is long, so that it stays short and its file is used again.
@@ -90,9 +116,13 @@ class SqliteStore : public ports::EventStore {
   LogWriter log_;
   RunWriter runs_;
   absl::flat_hash_map<run::RunId, Live> live_;
-  absl::flat_hash_set<std::string> flows_;  // digests known to be stored
-  int wal_frames_ = 0;                      // in the write-ahead log
-  int wal_frames_checkpoint_ = 0;           // when to checkpoint next
+  absl::flat_hash_set<std::string> flows_;    // digests known to be stored
+  absl::flat_hash_set<std::string> awaited_;  // flows, as tenant/name, that triggers wait for
+  uint64_t owed_ = 0;  // starts that the transaction under way adds to due_by_runs_
+  // Grows after the commit: whoever looks at it before must find nothing missing.
+  std::atomic<uint64_t> due_by_runs_{0};
+  int wal_frames_ = 0;             // in the write-ahead log
+  int wal_frames_checkpoint_ = 0;  // when to checkpoint next
   absl::Status broken_;
 
   mutable ReaderPool readers_;  // last: closed before the connection that writes

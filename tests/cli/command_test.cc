@@ -38,7 +38,7 @@ std::string ErrorOf(const Words& words) {
 TEST_CASE("flags and positionals may be mixed") {
   const Arguments arguments =
       Understood({"run", "-i", "a=1", "f.flow.yaml", "--input=b:=[1,2]", "-q"});
-  CHECK(arguments.Get("FILE") == "f.flow.yaml");
+  CHECK(arguments.Get("FLOW") == "f.flow.yaml");
   CHECK(arguments.All("input") == Words{"a=1", "b:=[1,2]"});
   CHECK(arguments.On("quiet"));
   CHECK_FALSE(arguments.On("yes"));

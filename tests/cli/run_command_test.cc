@@ -122,7 +122,7 @@ struct Daemon {
     const std::string file = (directory / "a.flow.yaml").string();
     std::ofstream(file) << flow;
     Arguments arguments;
-    arguments.Add("FILE", file);
+    arguments.Add("FLOW", file);
     for (const auto& [name, value] : flags) arguments.Add(name, value);
     return RunFlow(arguments, context);
   }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/cord.h"
 #include "beamline/v1/admin.grpc.pb.h"
+#include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -36,6 +37,7 @@ struct Client::Stubs {
   explicit Stubs(const std::string& socket)
       : channel(MakeChannel(socket)),
         runs(v1::OrchestratorService::NewStub(channel)),
+        flows(v1::FlowService::NewStub(channel)),
         admin(v1::AdminService::NewStub(channel)) {}
 
   static std::shared_ptr<grpc::Channel> MakeChannel(const std::string& socket) {
@@ -63,9 +65,11 @@ struct Client::Stubs {
   absl::StatusOr<std::string> Raw(const std::string& method, const std::string& request);
 
   using Runs = v1::OrchestratorService::Stub;
+  using Flows = v1::FlowService::Stub;
   using Admin = v1::AdminService::Stub;
   const std::shared_ptr<grpc::Channel> channel;
   const std::unique_ptr<Runs> runs;
+  const std::unique_ptr<Flows> flows;
   const std::unique_ptr<Admin> admin;
 };
 
@@ -103,6 +107,32 @@ absl::Status Client::Delete(const std::string& run_id) {
   v1::DeleteRunRequest request;
   request.set_run_id(run_id);
   return Stubs::Call(*stubs_->runs, &Stubs::Runs::DeleteRun, request).status();
+}
+
+absl::StatusOr<v1::RegisterFlowResponse> Client::Register(const v1::RegisterFlowRequest& request) {
+  return Stubs::Call(*stubs_->flows, &Stubs::Flows::RegisterFlow, request);
+}
+
+absl::StatusOr<v1::GetFlowResponse> Client::GetFlow(const std::string& flow) {
+  v1::GetFlowRequest request;
+  request.set_flow(flow);
+  return Stubs::Call(*stubs_->flows, &Stubs::Flows::GetFlow, request);
+}
+
+absl::StatusOr<v1::ListFlowsResponse> Client::ListFlows(const v1::ListFlowsRequest& request) {
+  return Stubs::Call(*stubs_->flows, &Stubs::Flows::ListFlows, request);
+}
+
+absl::StatusOr<v1::ListFlowVersionsResponse> Client::ListVersions(
+    const v1::ListFlowVersionsRequest& request) {
+  return Stubs::Call(*stubs_->flows, &Stubs::Flows::ListFlowVersions, request);
+}
+
+absl::Status Client::DeleteFlow(const std::string& name, const std::string& request_id) {
+  v1::DeleteFlowRequest request;
+  request.set_name(name);
+  request.set_request_id(request_id);
+  return Stubs::Call(*stubs_->flows, &Stubs::Flows::DeleteFlow, request).status();
 }
 
 absl::StatusOr<std::string> Client::Resolve(const std::string& name) {

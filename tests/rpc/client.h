@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "beamline/v1/admin.pb.h"
+#include "beamline/v1/flow.pb.h"
 #include "beamline/v1/orchestrator.pb.h"
 #include "google/rpc/error_details.pb.h"
 
@@ -28,6 +29,12 @@ class Client {
   absl::StatusOr<v1::CancelRunResponse> Cancel(const std::string& run_id, bool force = false);
   absl::Status Delete(const std::string& run_id);
   absl::StatusOr<std::string> Resolve(const std::string& name);
+  absl::StatusOr<v1::RegisterFlowResponse> Register(const v1::RegisterFlowRequest& request);
+  absl::StatusOr<v1::GetFlowResponse> GetFlow(const std::string& flow);
+  absl::StatusOr<v1::ListFlowsResponse> ListFlows(const v1::ListFlowsRequest& request);
+  absl::StatusOr<v1::ListFlowVersionsResponse> ListVersions(
+      const v1::ListFlowVersionsRequest& request);
+  absl::Status DeleteFlow(const std::string& name, const std::string& request_id = "");
   absl::StatusOr<v1::PingResponse> Ping();
   absl::StatusOr<v1::GetDaemonStatusResponse> Status();
   absl::Status Shutdown(absl::Duration grace);

@@ -123,6 +123,20 @@ TEST_CASE("an idle daemon ends by itself, but not while a client is connected") 
   CHECK(daemon.AwaitExit(absl::Seconds(5)) == 0);
 }
 
+TEST_CASE("a daemon with a timetable is never idle, until the flow is taken away") {
+  TemporaryDirectory directory;
+  Beamlined daemon(directory.path(), {"--idle-timeout", "200ms"});
+  REQUIRE(daemon.AwaitSocket());
+  v1::RegisterFlowRequest request;
+  request.set_flow_source(
+      "beamline: flow/v1\nname: leap\ntriggers: [{cron: '0 0 29 2 *'}]\n"
+      "steps: [{id: a, set: {b: 1}}]\n");
+  REQUIRE(Client(daemon.socket()).Register(request).ok());
+  CHECK(daemon.AwaitExit(absl::Milliseconds(700)) == -1);
+  REQUIRE(Client(daemon.socket()).DeleteFlow("leap").ok());
+  CHECK(daemon.AwaitExit(absl::Seconds(5)) == 0);
+}
+
 TEST_CASE("an ephemeral daemon runs flows and leaves nothing") {
   TemporaryDirectory directory, temporary;
   Beamlined daemon(directory.path(), {"--ephemeral"}, {"TMPDIR=" + temporary.path()});

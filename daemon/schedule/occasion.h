@@ -1,0 +1,34 @@
+// From a start that is owed to the request that makes it: what `trigger` is, and the inputs.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "daemon/engine/engine.h"
+#include "daemon/ports/flow_registry.h"
+
+namespace beamline::schedule {
+
+// What requests are made with. All of it outlives them.
+struct Sources {
+  ports::EventStore& events;
+  ports::BlobStore& blobs;
+  ports::Evaluator& evaluator;
+  ports::Clock& clock;
+  engine::FlowCache& flows;
+};
+
+// The same for the same start, whatever happened since: a start that was made is found again by it.
+std::string RequestIdOf(const ports::TriggerRow& trigger, const ports::DueStart& due);
+
+// `trigger` as expressions see it, a JSON object.
+absl::StatusOr<std::string> OccasionJson(const Sources& sources, const ports::TriggerRow& trigger,
+                                         const ports::DueStart& due);
+
+// The request that makes the start, with inputs evaluated and checked. Waits for the evaluator.
+// Errors say what is wrong in one line; Cancelled: the evaluator is about to end.
+absl::StatusOr<engine::StartRequest> MakeRequest(const Sources& sources,
+                                                 const ports::TriggerRow& trigger,
+                                                 const ports::DueStart& due);
+
+}  // namespace beamline::schedule
