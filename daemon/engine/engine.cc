@@ -92,6 +92,7 @@ void Engine::StartRun(StartRequest request, std::function<void(absl::StatusOr<St
     }
   }
   const run::RunId id = run::RunId::Make(world_.clock.Now(), world_.clock.Entropy());
+  if (request.workspace_of) request.workspace = request.workspace_of(id);
   if (!request.sensitive.empty()) {
     // Sealed before the run exists: a run that is on disk can always go on.
     absl::Status sealed = world_.vault.Put(id, request.sensitive);

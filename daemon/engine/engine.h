@@ -65,6 +65,8 @@ struct StartRequest {
   run::Labels labels;
   std::string actor, tenant = "local", project = "default";
   std::string trace_id, workspace;
+  // Where the workspace of a run is that comes without one; empty: `workspace` as it is.
+  std::function<std::string(const run::RunId&)> workspace_of;
   std::string request_id, request_hash;  // empty: not idempotent
 };
 

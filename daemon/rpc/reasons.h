@@ -22,6 +22,7 @@ enum class Reason {
   kStepNotFound,
   kBlobNotFound,
   kPeerUnknown,
+  kLocalOnly,
   kCallCancelled,
   kStorageFull,
   kDataDamaged,

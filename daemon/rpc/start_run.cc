@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/rpc/flow_files.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/trace.h"
 #include "flowspec/digest.h"
@@ -47,11 +48,18 @@ absl::Status CheckSizes(const v1::StartRunRequest& request) {
   if (request.request_id().size() > kRequestIdBytesMax) {
     return TooLarge("request_id", request.request_id().size(), kRequestIdBytesMax);
   }
+  if (absl::Status files = CheckFlowFiles(request.files()); !files.ok()) return files;
   return CheckLabels(request);
 }
 
-absl::Status CheckFields(const v1::StartRunRequest& request) {
+absl::Status CheckFields(const Caller& caller, const v1::StartRunRequest& request) {
   const std::string& workspace = request.workspace();
+  if (caller.remote && !workspace.empty()) {
+    return Refusal(Reason::kLocalOnly,
+                   "workspace: a run that is started over the network gets a directory of its own; "
+                   "leave it empty")
+        .With("field", "workspace");
+  }
   if (!workspace.empty() && workspace[0] != '/') {
     return InvalidField("workspace", "must be an absolute path");
   }
@@ -114,9 +122,9 @@ run::Labels MergeLabels(const flowspec::Flow& flow, const v1::StartRunRequest& r
   return merged;
 }
 
-// Of what makes two requests the same: flow, inputs, labels and workspace, each with its length in
-// front. Sensitive values are left out: a hash in the log would let them be guessed.
-std::string HashOf(const engine::StartRequest& start) {
+// Of what makes two requests the same: flow, inputs, labels, workspace and files, each with its
+// length in front. Sensitive values are left out: a hash in the log would let them be guessed.
+std::string HashOf(const engine::StartRequest& start, const v1::StartRunRequest& request) {
   std::string canonical;
   const auto add = [&](std::string_view part) {
     absl::StrAppend(&canonical, part.size(), ":", absl::string_view(part.data(), part.size()));
@@ -128,6 +136,10 @@ std::string HashOf(const engine::StartRequest& start) {
     add(value);
   }
   add(start.workspace);
+  for (const v1::FlowFile& file : request.files()) {
+    add(file.path());
+    add(file.source());
+  }
   return flowspec::Sha256Hex(canonical);
 }
 
@@ -157,7 +169,7 @@ absl::Status ReadTraceId(const Backend& backend, const run::RunId& id, std::stri
 absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Caller& caller,
                                                 const v1::StartRunRequest& request) {
   if (absl::Status status = CheckSizes(request); !status.ok()) return status;
-  if (absl::Status status = CheckFields(request); !status.ok()) return status;
+  if (absl::Status status = CheckFields(caller, request); !status.ok()) return status;
   engine::FlowCache::Loaded loaded = backend.engine.flows().Load(request.flow_source());
   if (loaded.flow == nullptr) return RefuseFlow(loaded.findings);
   const flowspec::Flow& flow = loaded.flow->flow();
@@ -180,10 +192,11 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
   start.trace_id =
       TraceIdOf(request.traceparent().empty() ? caller.traceparent : request.traceparent());
   if (start.trace_id.empty()) start.trace_id = NewTraceId(backend.clock);
-  start.workspace = request.workspace().empty() ? "/" : request.workspace();
+  start.workspace = request.workspace().empty() && !caller.remote ? "/" : request.workspace();
+  if (caller.remote) start.workspace_of = backend.workspace_of;
   if (!request.request_id().empty()) {
     start.request_id = request.request_id();
-    start.request_hash = HashOf(start);
+    start.request_hash = HashOf(start, request);
   }
   return start;
 }
