@@ -22,6 +22,7 @@ enum class Completes {
   kFlowName,  // of flows that have run
   kRun,       // ids of runs, @latest, @latest-failed
   kStep,      // step ids of the RUN named before
+  kContext,   // names of contexts
   kTopic,     // codes of findings and keys of the format, for `explain`
   kChoice,    // the fixed `choices`
 };

@@ -98,7 +98,15 @@ int Prepare(const Arguments& arguments, const Context& context, Prepared* prepar
   request.set_request_id(key.empty() ? NewRequestId() : key);
   request.set_flow_source(prepared->source.text);
   request.set_inputs(*std::move(inputs));
-  request.set_workspace(WorkspaceOf(file));
+  // Elsewhere, a directory of this machine means nothing.
+  if (!context.remote) request.set_workspace(WorkspaceOf(file));
+  std::optional<std::vector<BundleFile>> files = LoadBundle(context, file, *prepared->flow, &code);
+  if (!files) return code;
+  for (BundleFile& one : *files) {
+    v1::FlowFile* sent = request.add_files();
+    sent->set_path(std::move(one.path));
+    sent->set_source(std::move(one.text));
+  }
   request.set_traceparent(ProcessEnvironment()("TRACEPARENT"));
   request.set_check_digest(arguments.Get("check-digest"));
   return kExitOk;
