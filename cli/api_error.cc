@@ -68,6 +68,9 @@ constexpr Advice kAdvice[] = {
     {"INPUTS_INVALID", kExitInvalid, "beamline plan shows the inputs"},
     {"REQUEST_TOO_LARGE", kExitInvalid, "put large inputs in a file that the steps read"},
     {"STORAGE_FULL", kExitFailed, "free space in the data directory: beamline daemon status"},
+    {"LOCAL_ONLY", kExitAccess, "do it on the daemon's machine"},
+    {"PEER_UNKNOWN", kExitAccess,
+     "your certificate needs a name: beamline daemon init-tls --client NAME"},
     {"DRAINING", kExitUnreachable, "the daemon is about to end; try again"},
 };
 

@@ -1,6 +1,7 @@
 // Calls of the daemon by gRPC; see client.h.
 #include "cli/client.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 #include <sys/random.h>
 
@@ -18,6 +19,7 @@ namespace beamline::cli {
 namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
+constexpr int kReceiveBytesMax = 64 << 20;
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
@@ -90,7 +92,7 @@ struct Client::Stubs {
 
 Client::Client(const std::string& socket) {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(64 << 20);
+  arguments.SetMaxReceiveMessageSize(kReceiveBytesMax);
   arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");  // not the socket's path
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
   // Despite its name, how long a connection that was accepted may take to answer: a daemon that
@@ -99,6 +101,27 @@ Client::Client(const std::string& socket) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
   stubs_ = std::make_unique<Stubs>(grpc::CreateCustomChannel(
       absl::StrCat("unix:", socket), grpc::InsecureChannelCredentials(), arguments));
+}
+
+Client::Client(const std::string& address, const RemoteCredentials& credentials) {
+  // What it says about handshakes is told in other words, and not between those of a command.
+  gpr_set_log_function([](gpr_log_func_args*) {});
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kReceiveBytesMax);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10'000);  // for one attempt to connect
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
+  // A daemon that is gone without a word is noticed while a call waits for it.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  std::shared_ptr<grpc::ChannelCredentials> channel = grpc::InsecureChannelCredentials();
+  if (!credentials.cert.empty()) {
+    arguments.SetSslTargetNameOverride(credentials.server_name);
+    channel = grpc::SslCredentials({credentials.ca, credentials.key, credentials.cert});
+  }
+  stubs_ = std::make_unique<Stubs>(
+      grpc::CreateCustomChannel(absl::StrCat("dns:///", address), channel, arguments));
 }
 
 Client::~Client() = default;

@@ -1,5 +1,5 @@
 // The daemon as this tool sees it: one method per call of the wire contract that a command needs,
-// over the unix socket. gRPC stays behind this header.
+// over the unix socket or the network. gRPC stays behind this header.
 #pragma once
 
 #include <cstdint>
@@ -37,12 +37,20 @@ class CallStopper {
 // One or more events, in order.
 using EventBatch = google::protobuf::RepeatedPtrField<v1::ExecutionEvent>;
 
+// What a connection over the network is made with.
+struct RemoteCredentials {
+  std::string cert, key, ca;  // PEM; all empty: plain TCP
+  std::string server_name;    // that the daemon's certificate must have
+};
+
 // Thread-safe. Every error carries the daemon's google.rpc.Status, see api_error.h; a daemon that
 // does not answer is Unavailable. Calls that do not wait by their nature end after 30 s.
 class Client {
  public:
   // Does not connect yet; the first call does.
   explicit Client(const std::string& socket);
+  // `address`: "HOST:PORT".
+  Client(const std::string& address, const RemoteCredentials& credentials);
   ~Client();
 
   absl::StatusOr<v1::PingResponse> Ping(absl::Duration timeout);

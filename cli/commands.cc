@@ -8,7 +8,8 @@ namespace beamline::cli {
 const std::vector<Command>& CommandTable() {
   static const auto* const kTable = [] {
     auto* table = new std::vector<Command>;
-    for (auto part : {RunCommands, FlowCommands, RegistryCommands, DaemonCommands, ToolCommands}) {
+    for (auto part : {RunCommands, FlowCommands, RegistryCommands, DaemonCommands, ContextCommands,
+                      ToolCommands}) {
       std::vector<Command> commands = part();
       table->insert(table->end(), std::make_move_iterator(commands.begin()),
                     std::make_move_iterator(commands.end()));
@@ -32,7 +33,10 @@ const std::vector<Flag>& GlobalFlags() {
        .completes = Completes::kChoice,
        .choices = {"text", "json", "jsonl", "yaml", "none"}},
       {.name = "jq", .value = "EXPR", .help = "filter the data with a jq expression (built in)"},
-      {.name = "context", .value = "NAME", .help = "the daemon that is meant"},
+      {.name = "context",
+       .value = "NAME",
+       .help = "the daemon that is meant",
+       .completes = Completes::kContext},
       {.name = "socket",
        .value = "PATH",
        .help = "the daemon's socket, instead of the context's",

@@ -298,40 +298,4 @@ std::vector<Command> RunCommands() {
   return commands;
 }
 
-std::vector<Command> DaemonCommands() {
-  constexpr const char* kDaemon = "DAEMON";
-  return {
-      {.name = "daemon start",
-       .group = kDaemon,
-       .summary = "Start the daemon if it does not run",
-       .exits = {kExitUnreachable},
-       .handler = DaemonStart},
-      {.name = "daemon stop",
-       .group = kDaemon,
-       .summary = "Let running steps end, then stop the daemon",
-       .description = "Unfinished runs go on when the daemon is started again.",
-       .flags = {{.name = "grace",
-                  .value = "DURATION",
-                  .help = "how long running steps may take to end; 0s kills them"}},
-       .exits = {kExitUnreachable},
-       .handler = DaemonStop},
-      {.name = "daemon status",
-       .group = kDaemon,
-       .summary = "Show the daemon's version, age, load and problems",
-       .exits = {kExitFailed, kExitUnreachable},
-       .handler = DaemonStatus},
-      {.name = "daemon logs",
-       .group = kDaemon,
-       .summary = "Print the daemon's log",
-       .flags = {{.name = "follow", .letter = 'f', .help = "go on printing as it grows"},
-                 {.name = "lines",
-                  .letter = 'n',
-                  .value = "N",
-                  .help = "the last lines only",
-                  .fallback = "200"}},
-       .exits = {kExitNotFound, kExitInterrupted},
-       .handler = DaemonLogs},
-  };
-}
-
 }  // namespace beamline::cli

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/connect.h"
+#include "cli/contexts.h"
 #include "cli/output.h"
 #include "cli/run_json.h"
 #include "cli/tree.h"
@@ -102,6 +103,9 @@ class Candidates {
   std::string text_;
 };
 
+// A person waits, with a word half typed.
+constexpr absl::Duration kPatience = absl::Seconds(1);
+
 const char* StatusWord(v1::Status status) {
   switch (status) {
     case v1::STATUS_RUNNING:
@@ -124,7 +128,7 @@ const char* StatusWord(v1::Status status) {
 void AddRuns(const Context& context, Candidates* candidates) {
   candidates->Add("@latest", "the newest run");
   candidates->Add("@latest-failed", "the newest run that failed");
-  auto client = ConnectToRunning(context);
+  auto client = ConnectToRunning(context, kPatience);
   if (!client.ok()) return;
   v1::ListRunsRequest request;
   request.set_page_size(kRunsMax);
@@ -141,7 +145,7 @@ void AddRuns(const Context& context, Candidates* candidates) {
 }
 
 void AddFlowNames(const Context& context, Candidates* candidates) {
-  auto client = ConnectToRunning(context);
+  auto client = ConnectToRunning(context, kPatience);
   if (!client.ok()) return;
   v1::ListRunsRequest request;
   request.set_page_size(kRunsMax);
@@ -166,7 +170,7 @@ void AddRegistered(const Context& context, Candidates* candidates) {
 }
 
 void AddSteps(const Context& context, const std::string& run, Candidates* candidates) {
-  auto client = ConnectToRunning(context);
+  auto client = ConnectToRunning(context, kPatience);
   if (!client.ok()) return;
   const auto id = (*client)->ResolveRun(run);
   if (!id.ok()) return;
@@ -180,6 +184,13 @@ void AddSteps(const Context& context, const std::string& run, Candidates* candid
     candidates->Add(step->path(), absl::StrCat(step->kind(), " ", StatusWord(step->status())));
     for (const v1::Step& child : step->steps()) rest.push_back(&child);
   }
+}
+
+void AddContexts(Candidates* candidates) {
+  candidates->Add(kLocalContext, "the daemon of this machine");
+  const absl::StatusOr<Contexts> contexts = ReadContexts(ContextsPath(ProcessEnvironment()));
+  if (!contexts.ok()) return;
+  for (const auto& [name, remote] : contexts->remotes) candidates->Add(name, remote.address);
 }
 
 void AddTopics(Candidates* candidates) {
@@ -212,6 +223,8 @@ void AddValues(const Context& context, Completes completes, const Words& choices
     case Completes::kStep:
       if (!typed.positionals.empty()) AddSteps(context, typed.positionals[0], candidates);
       return;
+    case Completes::kContext:
+      return AddContexts(candidates);
     case Completes::kTopic:
       return AddTopics(candidates);
     case Completes::kChoice:

@@ -25,6 +25,7 @@
 #include "absl/time/clock.h"
 #include "cli/output.h"
 #include "cli/places.h"
+#include "cli/remote.h"
 #include "cli/text.h"
 
 extern char** environ;
@@ -250,7 +251,9 @@ std::string LastLines(const std::string& path, int lines, std::streamoff from) {
   return at == std::string::npos ? text : text.substr(at == 0 ? 0 : at + 1);
 }
 
-absl::StatusOr<std::unique_ptr<Client>> ConnectToRunning(const Context& context) {
+absl::StatusOr<std::unique_ptr<Client>> ConnectToRunning(const Context& context,
+                                                         absl::Duration timeout) {
+  if (context.remote) return ConnectRemote(*context.remote, timeout);
   if (!IsListening(context.socket)) {
     return absl::NotFoundError(absl::StrCat("no beamlined is listening on ", context.socket));
   }
@@ -258,6 +261,7 @@ absl::StatusOr<std::unique_ptr<Client>> ConnectToRunning(const Context& context)
 }
 
 absl::StatusOr<std::unique_ptr<Client>> Connect(const Context& context) {
+  if (context.remote) return ConnectRemote(*context.remote, kRemoteTimeout);
   // Twice at most: a daemon of another version may have to go first.
   for (bool replaced : {false, true}) {
     const std::streamoff log_size = LogSize(context);

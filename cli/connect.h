@@ -13,14 +13,18 @@
 
 namespace beamline::cli {
 
-// A client of the daemon that context.socket names. Starts one if none answers; two that start at
-// once end with one daemon. A daemon of another version is replaced if nothing runs on it,
-// otherwise used as it is, with a note.
-// Unavailable: no daemon answers; says why, with the last lines of its log.
+// A client of the daemon that `context` names: the remote one (see ConnectRemote), or that of
+// context.socket. Starts the latter if none answers; two that start at once end with one daemon. A
+// daemon of another version is replaced if nothing runs on it, otherwise used as it is, with a
+// note. Unavailable: no daemon answers; says why, with the last lines of its log.
 absl::StatusOr<std::unique_ptr<Client>> Connect(const Context& context);
 
-// The same, but never starts a daemon. NotFound: none is running.
-absl::StatusOr<std::unique_ptr<Client>> ConnectToRunning(const Context& context);
+// How long a daemon elsewhere may take to answer a first call.
+inline constexpr absl::Duration kRemoteTimeout = absl::Seconds(15);
+
+// The same, but never starts a daemon. NotFound: none is running. `timeout`: of a remote one.
+absl::StatusOr<std::unique_ptr<Client>> ConnectToRunning(const Context& context,
+                                                         absl::Duration timeout = kRemoteTimeout);
 
 // The path of beamlined, beside this program or in $PATH; "" if there is none.
 std::string FindDaemon();

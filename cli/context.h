@@ -2,6 +2,7 @@
 // meant.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -45,6 +46,17 @@ struct Stream {
   void Write(std::string_view text) const { writer->Write(text); }
 };
 
+// A daemon that is reached over the network.
+struct Remote {
+  std::string address;  // "HOST:PORT"
+  // PEM files, absolute: this client's certificate and key, and who signs the daemon's. All empty:
+  // plain TCP, to a daemon of this machine that was started with --insecure-loopback.
+  std::string cert, key, ca;
+  std::string server_name;  // that the daemon's certificate must have; empty: HOST
+
+  bool plain() const { return cert.empty() && key.empty() && ca.empty(); }
+};
+
 enum class Format { kText, kJson, kJsonl, kYaml, kNone };
 
 struct Context {
@@ -61,6 +73,10 @@ struct Context {
   std::string context = "default";  // name of the daemon that is meant
   std::string data_dir;             // its data directory, absolute
   std::string socket;               // its socket, absolute
+  std::optional<Remote> remote;     // set: it is there, and `data_dir` and `socket` mean nothing
+
+  // Where the daemon is looked for, for people.
+  const std::string& place() const { return remote ? remote->address : socket; }
 
   // A person is there to answer a question.
   bool may_ask() const { return !no_input && in_tty && err.tty; }

@@ -27,6 +27,7 @@ std::string StatusJson(const v1::GetDaemonStatusResponse& status) {
       "{\"version\":", QuoteJson(status.version()), ",\"pid\":", status.pid(),
       ",\"started_at\":", QuoteJson(TimeText(status.started_at())),
       ",\"data_dir\":", QuoteJson(status.data_dir()), ",\"socket\":", QuoteJson(status.socket()),
+      status.listen().empty() ? "" : absl::StrCat(",\"listen\":", QuoteJson(status.listen())),
       ",\"runs_unfinished\":", status.runs_unfinished(),
       ",\"attempts_running\":", status.attempts_running(),
       ",\"resident_bytes\":", status.resident_bytes(),
@@ -47,6 +48,7 @@ void ShowStatus(const Context& context, const v1::GetDaemonStatusResponse& statu
   line("pid", absl::StrCat(status.pid()));
   line("up", ShortDuration(absl::Now() - ToTime(status.started_at())));
   line("socket", status.socket());
+  if (!status.listen().empty()) line("network", status.listen());
   line("data", status.data_dir());
   line("durability", status.durability());
   line("runs", absl::StrCat(status.runs_unfinished(), " unfinished, ",
@@ -56,9 +58,19 @@ void ShowStatus(const Context& context, const v1::GetDaemonStatusResponse& statu
   for (const std::string& problem : status.problems()) Warn(context, Printable(problem));
 }
 
+// What can only be done where the daemon is.
+int FailElsewhere(const Context& context, std::string_view what) {
+  return Fail(context, kExitConflict,
+              absl::StrCat("the daemon of the context `", context.context, "` is elsewhere, at ",
+                           context.remote->address, "; it cannot be ",
+                           absl::string_view(what.data(), what.size()), " from here"),
+              "do it on its machine, or mean this one's: --context default");
+}
+
 }  // namespace
 
 int DaemonStart(const Arguments&, Context& context) {
+  if (context.remote) return FailElsewhere(context, "started");
   const bool running = IsListening(context.socket);
   absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
   if (!client.ok()) return FailWith(context, client.status());
@@ -68,6 +80,7 @@ int DaemonStart(const Arguments&, Context& context) {
 }
 
 int DaemonStop(const Arguments& arguments, Context& context) {
+  if (context.remote) return FailElsewhere(context, "stopped");
   absl::Duration grace = absl::ZeroDuration();  // the daemon's own setting
   if (arguments.Has("grace") && !absl::ParseDuration(arguments.Get("grace"), &grace)) {
     return Fail(context, kExitUsage, absl::StrCat("`", arguments.Get("grace"), "` is no duration"),
@@ -91,6 +104,7 @@ int DaemonStop(const Arguments& arguments, Context& context) {
 
 int DaemonStatus(const Arguments&, Context& context) {
   absl::StatusOr<std::unique_ptr<Client>> client = ConnectToRunning(context);
+  if (!client.ok() && context.remote) return FailWith(context, client.status());
   if (!client.ok()) {
     return Fail(context, kExitUnreachable,
                 absl::StrCat("no beamlined is running on ", context.socket),
@@ -107,6 +121,7 @@ int DaemonStatus(const Arguments&, Context& context) {
 }
 
 int DaemonLogs(const Arguments& arguments, Context& context) {
+  if (context.remote) return FailElsewhere(context, "asked for its log");
   const std::string path = DaemonLogPath(context);
   int lines = 0;
   if (!absl::SimpleAtoi(arguments.Get("lines"), &lines) || lines < 1 || lines > kLinesMax) {

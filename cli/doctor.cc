@@ -1,4 +1,5 @@
-// `beamline doctor`: checks what the commands rely on, and says what to do about what is wrong.
+// `beamline doctor`: checks what the commands rely on, here or on the way to a daemon elsewhere,
+// and says what to do about what is wrong.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -19,6 +20,7 @@
 #include "cli/glyphs.h"
 #include "cli/output.h"
 #include "cli/places.h"
+#include "cli/remote.h"
 #include "cli/verbs.h"
 #include "flowspec/yaml.h"
 
@@ -38,6 +40,7 @@ struct Check {
 
 constexpr uint64_t kFreeBytesBroken = uint64_t{100} << 20;
 constexpr uint64_t kFreeBytesLow = uint64_t{1} << 30;
+constexpr absl::Duration kExpiresSoon = absl::Hours(24 * 14);
 constexpr int kSyncs = 20;
 constexpr absl::Duration kSlowSync = absl::Milliseconds(20);
 
@@ -46,6 +49,19 @@ Check CheckProgram() {
   if (!path.empty()) return {"beamlined", State::kOk, path};
   return {"beamlined", State::kBroken, "not beside beamline and not in $PATH",
           "install beamlined into the same directory as beamline"};
+}
+
+void AddDaemonChecks(const v1::GetDaemonStatusResponse& status, std::vector<Check>* checks) {
+  if (status.version() == BEAMLINE_VERSION) {
+    checks->push_back({"versions", State::kOk, absl::StrCat("both ", BEAMLINE_VERSION)});
+  } else {
+    checks->push_back({"versions", State::kNote,
+                       absl::StrCat("beamline ", BEAMLINE_VERSION, ", daemon ", status.version()),
+                       "beamline daemon stop lets running steps end; then run any command"});
+  }
+  for (const std::string& problem : status.problems()) {
+    checks->push_back({"daemon", State::kBroken, problem, "beamline daemon logs"});
+  }
 }
 
 // What the daemon that runs says about itself.
@@ -62,21 +78,55 @@ std::vector<Check> CheckDaemon(const Context& context) {
   }
   std::vector<Check> checks = {
       {"daemon", State::kOk, absl::StrCat("process ", status->pid(), " on ", context.socket)}};
-  if (status->version() == BEAMLINE_VERSION) {
-    checks.push_back({"versions", State::kOk, absl::StrCat("both ", BEAMLINE_VERSION)});
-  } else {
-    checks.push_back({"versions", State::kNote,
-                      absl::StrCat("beamline ", BEAMLINE_VERSION, ", daemon ", status->version()),
-                      "beamline daemon stop lets running steps end; then run any command"});
-  }
-  for (const std::string& problem : status->problems()) {
-    checks.push_back({"daemon", State::kBroken, problem, "beamline daemon logs"});
-  }
+  AddDaemonChecks(*status, &checks);
   if (status->data_dir() != context.data_dir && !status->data_dir().empty()) {
     checks.push_back({"data directory", State::kNote,
                       absl::StrCat("the daemon keeps its data in ", status->data_dir()),
                       "name it with --data-dir, or use another --socket"});
   }
+  return checks;
+}
+
+// A daemon elsewhere: the way to it, and what it says about itself.
+std::vector<Check> CheckRemoteDaemon(const Context& context) {
+  const Remote& remote = *context.remote;
+  std::vector<Check> checks = {
+      {"context", State::kOk, absl::StrCat(context.context, " at ", remote.address)}};
+  const absl::Time now = absl::Now();
+  const absl::StatusOr<RemoteFiles> files = ReadRemoteFiles(remote, now);
+  if (!files.ok()) {
+    checks.push_back({"certificate", State::kBroken, std::string(files.status().message()),
+                      "get a new one from whoever runs the daemon; beamline context add --force"});
+    return checks;
+  }
+  if (remote.plain()) {
+    checks.push_back({"certificate", State::kNote, "none: every user of this machine is served",
+                      "start the daemon with --tls-cert, --tls-key and --tls-ca"});
+  } else {
+    const std::string until = absl::FormatTime("%Y-%m-%d", files->expires, absl::UTCTimeZone());
+    checks.push_back({"certificate",
+                      files->expires - now < kExpiresSoon ? State::kNote : State::kOk,
+                      absl::StrCat(remote.cert, ", valid until ", until),
+                      "get a new one before that; beamline context add --force"});
+  }
+  struct stat info;
+  if (!remote.plain() && stat(remote.key.c_str(), &info) == 0 && (info.st_mode & 0077) != 0) {
+    checks.push_back(
+        {"key", State::kNote, remote.key + " can be read by others", "chmod 600 " + remote.key});
+  }
+  const auto client = ConnectRemote(remote, kRemoteTimeout);
+  if (!client.ok()) {
+    checks.push_back({"daemon", State::kBroken, std::string(client.status().message()),
+                      "is it running with --listen, and reachable from here?"});
+    return checks;
+  }
+  const auto status = (*client)->GetDaemonStatus();
+  if (!status.ok()) {
+    checks.push_back({"daemon", State::kBroken, std::string(status.status().message()), ""});
+    return checks;
+  }
+  checks.push_back({"daemon", State::kOk, absl::StrCat("answers at ", remote.address)});
+  AddDaemonChecks(*status, &checks);
   return checks;
 }
 
@@ -216,6 +266,17 @@ Check CheckTerminal() {
           "export LANG=C.UTF-8"};
 }
 
+// What a daemon of this machine needs.
+std::vector<Check> CheckThisMachine(const Context& context) {
+  std::vector<Check> checks = {CheckProgram()};
+  for (Check& check : CheckDaemon(context)) checks.push_back(std::move(check));
+  for (Check (*const check)(const Context&) : {CheckSocket, CheckDataDir, CheckSpace, CheckSync}) {
+    checks.push_back(check(context));
+  }
+  checks.push_back(CheckBash());
+  return checks;
+}
+
 const char* StateWord(State state) {
   return state == State::kOk ? "ok" : state == State::kNote ? "note" : "broken";
 }
@@ -260,14 +321,10 @@ std::string ChecksText(const std::vector<Check>& checks, const Stream& stream) {
 }  // namespace
 
 int Doctor(const Arguments&, Context& context) {
-  std::vector<Check> checks = {CheckProgram()};
-  for (Check& check : CheckDaemon(context)) checks.push_back(std::move(check));
-  for (Check (*const check)(const Context&) : {CheckSocket, CheckDataDir, CheckSpace, CheckSync}) {
-    checks.push_back(check(context));
-  }
-  for (Check (*const check)() : {CheckBash, CheckCompletions, CheckTerminal}) {
-    checks.push_back(check());
-  }
+  std::vector<Check> checks =
+      context.remote ? CheckRemoteDaemon(context) : CheckThisMachine(context);
+  checks.push_back(CheckCompletions());
+  checks.push_back(CheckTerminal());
   if (context.wants_data()) {
     const int code = PrintData(context, ChecksJson(checks));
     if (code != kExitOk) return code;

@@ -52,21 +52,25 @@ absl::StatusOr<SourceFile> ReadSource(const std::string& path) {
   return file;
 }
 
-absl::Status WriteSource(const std::string& path, const std::string& text) {
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0) return FileError("cannot write", path, errno);
+absl::Status WriteFileAtomically(const std::string& path, const std::string& text, mode_t mode) {
   std::string fresh = path + ".XXXXXX";
   const int fd = mkostemp(fresh.data(), O_CLOEXEC);
   if (fd < 0) return FileError("cannot write beside", path, errno);
+  int error = fchmod(fd, mode) != 0 ? errno : 0;
   FdWriter writer(fd);
   writer.Write(text);
-  int error = writer.error();
-  if (error == 0 && fchmod(fd, info.st_mode & 07777) != 0) error = errno;
+  if (error == 0) error = writer.error();
   if (close(fd) != 0 && error == 0) error = errno;
   if (error == 0 && rename(fresh.c_str(), path.c_str()) != 0) error = errno;
   if (error == 0) return absl::OkStatus();
   unlink(fresh.c_str());
   return FileError("cannot write", path, error);
+}
+
+absl::Status WriteSource(const std::string& path, const std::string& text) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return FileError("cannot write", path, errno);
+  return WriteFileAtomically(path, text, info.st_mode & 07777);
 }
 
 std::string CountFindings(const flowspec::Findings& findings) {

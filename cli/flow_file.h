@@ -1,7 +1,10 @@
 // Flow files as commands name them: read, parsed, and their findings told.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,8 +25,25 @@ struct SourceFile {
 // NotFound, PermissionDenied or FailedPrecondition (a directory, …), with a message for people.
 absl::StatusOr<SourceFile> ReadSource(const std::string& path);
 
+// Puts a file with this content and mode at `path` through a new file beside it, so that no reader
+// sees half of it and nobody sees it with another mode.
+absl::Status WriteFileAtomically(const std::string& path, const std::string& text, mode_t mode);
+
 // Replaces the file's content through a new file beside it, so that no reader sees half of it.
 absl::Status WriteSource(const std::string& path, const std::string& text);
+
+// A file that a flow brings along.
+struct BundleFile {
+  std::string path;  // relative to the flow's directory, normalised
+  std::string text;
+};
+
+// The files that `flow`, read from `path`, leads to through `flow: {uses: ./…}`, each once, nearest
+// first. Each is checked. Nothing after telling on context.err what is wrong, with the exit code in
+// `*code`: a file is missing, or no flow; there are too many (flowspec::kBundleFilesMax, …); or one
+// lies outside of the flow's directory.
+std::optional<std::vector<BundleFile>> LoadBundle(const Context& context, const std::string& path,
+                                                  const flowspec::Flow& flow, int* code);
 
 // "2 errors, 1 warning"; "no findings".
 std::string CountFindings(const flowspec::Findings& findings);

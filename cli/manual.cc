@@ -170,6 +170,9 @@ A file that belongs to another user is passed over.
 .It Pa $XDG_CONFIG_HOME/beamline/config.yaml
 Settings of the user
 .Pq by default below Pa ~/.config .
+.It Pa $XDG_CONFIG_HOME/beamline/contexts.yaml
+The daemons elsewhere that have names, and the one that is meant; written by
+.Xr beamline-context 1 .
 .It Pa $XDG_RUNTIME_DIR/beamline/default.sock
 The socket of the daemon of the context
 .Dq default .
@@ -195,7 +198,11 @@ The daemon's data directory; relative to the file.
 The daemon's socket; relative to the file.
 .El
 .Pp
-A flag wins over the environment, that over the project's file, that over the user's.
+A flag wins over the environment, that over the project's file, that over the context chosen with
+.Ql beamline context use ,
+that over the user's.
+A socket or data directory means a daemon of this machine, whatever context is chosen by something
+weaker.
 Whoever names a data directory and no socket means the socket
 .Pa beamlined.sock
 in that directory.

@@ -21,11 +21,7 @@ namespace {
 constexpr size_t kSocketPathMax = sizeof(sockaddr_un::sun_path) - 1;
 
 absl::Status CheckContext(const std::string& context) {
-  bool plain = !context.empty() && context.size() <= 64 && context[0] != '.';
-  for (char c : context) {
-    plain = plain && (absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-');
-  }
-  if (plain) return absl::OkStatus();
+  if (IsContextName(context)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("`", context, "` is no name for a context: letters, digits, . _ - only"));
 }
@@ -37,6 +33,20 @@ Environment ProcessEnvironment() {
     const char* value = getenv(name);
     return std::string(value == nullptr ? "" : value);
   };
+}
+
+bool IsContextName(std::string_view name) {
+  bool plain = !name.empty() && name.size() <= 64 && name[0] != '.';
+  for (char c : name) {
+    plain = plain && (absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-');
+  }
+  return plain;
+}
+
+std::string ConfigDir(const Environment& environment) {
+  std::string base = environment("XDG_CONFIG_HOME");
+  if (!absl::StartsWith(base, "/")) base = environment("HOME") + "/.config";
+  return base + "/beamline";
 }
 
 std::string AbsolutePath(std::string_view path) {

@@ -25,6 +25,12 @@ absl::StatusOr<std::string> SocketPath(const std::string& context, const Environ
 // FailedPrecondition: no home directory is known.
 absl::StatusOr<std::string> DataDir(const std::string& context, const Environment& environment);
 
+// The user's configuration directory: $XDG_CONFIG_HOME/beamline, else ~/.config/beamline.
+std::string ConfigDir(const Environment& environment);
+
+// True for a name that a context can have: 1 to 64 of [A-Za-z0-9._-], not beginning with a dot.
+bool IsContextName(std::string_view name);
+
 // Creates the directory of `socket` with mode 0700 where it is missing. PermissionDenied if it
 // belongs to someone else, others may write to it, or it is a symbolic link: a daemon of ours must
 // not be impersonated.

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/contexts.h"
 #include "cli/places.h"
 #include "flowspec/yaml.h"
 
@@ -133,17 +134,19 @@ Settings FromFlagsAndEnvironment(const Arguments& arguments) {
   return settings;
 }
 
-std::optional<SettingsError> FromFiles(const Arguments& arguments, Settings* settings) {
+std::optional<SettingsError> FromFiles(const Arguments& arguments, const std::string& chosen,
+                                       Settings* settings) {
   const std::string project = FindProjectFile(CurrentDirectory());
   if (!project.empty()) {
     if (auto error = ReadSettingsFile(project, true, settings)) return error;
   }
+  if (settings->context.empty() && settings->socket.empty() && settings->data_dir.empty()) {
+    settings->context = chosen;
+  }
   std::string user = arguments.Get("config");
   if (user.empty()) user = Variable("BEAMLINE_CONFIG");
   if (!user.empty()) return ReadSettingsFile(Absolute(user, CurrentDirectory()), true, settings);
-  std::string base = Variable("XDG_CONFIG_HOME");
-  if (base.empty()) base = Variable("HOME") + "/.config";
-  return ReadSettingsFile(base + "/beamline/config.yaml", false, settings);
+  return ReadSettingsFile(ConfigDir(ProcessEnvironment()) + "/config.yaml", false, settings);
 }
 
 void ResolveStreams(const std::string& color, Context* context) {
@@ -181,6 +184,40 @@ std::optional<SettingsError> ResolvePlaces(const Settings& settings, Context* co
   if (!socket.ok()) return SettingsError{std::string(socket.status().message()), ""};
   context->data_dir = *data_dir;
   context->socket = *socket;
+  return std::nullopt;
+}
+
+// Who said which daemon is meant, strongest first: flags, environment, files.
+enum class Said { kFlag, kVariable, kFile, kNobody };
+
+Said SaidOf(const Arguments& arguments, std::initializer_list<const char*> flags,
+            std::initializer_list<const char*> variables, bool said) {
+  for (const char* flag : flags) {
+    if (arguments.Has(flag)) return Said::kFlag;
+  }
+  for (const char* variable : variables) {
+    if (!Variable(variable).empty()) return Said::kVariable;
+  }
+  return said ? Said::kFile : Said::kNobody;
+}
+
+// Whether the context that is meant is a remote one. A socket or data directory means a daemon of
+// this machine, unless the context was said by something stronger.
+std::optional<SettingsError> ResolveRemote(const Arguments& arguments, const Settings& settings,
+                                           const Contexts& contexts, Context* context) {
+  const auto found = contexts.remotes.find(settings.context);
+  if (found == contexts.remotes.end()) return std::nullopt;
+  const Said name = SaidOf(arguments, {"context"}, {"BEAMLINE_CONTEXT"}, !settings.context.empty());
+  const Said place =
+      SaidOf(arguments, {"socket", "data-dir"}, {"BEAMLINE_SOCKET", "BEAMLINE_DATA_DIR"},
+             !settings.socket.empty() || !settings.data_dir.empty());
+  if (name == Said::kFlag && place == Said::kFlag) {
+    return SettingsError{absl::StrCat("the context `", found->first,
+                                      "` is a daemon elsewhere, which has no socket or data "
+                                      "directory here"),
+                         "leave out --context, or --socket and --data-dir"};
+  }
+  if (name <= place) context->remote = found->second;
   return std::nullopt;
 }
 
@@ -230,7 +267,15 @@ std::string FindProjectFile(const std::string& directory) {
 
 std::optional<SettingsError> ResolveContext(const Arguments& arguments, Context* context) {
   Settings settings = FromFlagsAndEnvironment(arguments);
-  std::optional<SettingsError> error = FromFiles(arguments, &settings);
+  absl::StatusOr<Contexts> contexts = ReadContexts(ContextsPath(ProcessEnvironment()));
+  std::optional<SettingsError> error;
+  if (!contexts.ok()) {
+    error = {std::string(contexts.status().message()), ""};
+    contexts.emplace();
+  }
+  std::optional<SettingsError> misread = FromFiles(arguments, contexts->current, &settings);
+  if (!error) error = misread;
+  if (!error) error = ResolveRemote(arguments, settings, *contexts, context);
   ResolveStreams(settings.color, context);
   context->format = FormatOf(settings.output);
   context->jq = arguments.Get("jq");

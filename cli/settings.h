@@ -1,5 +1,6 @@
 // What is not said by a command's own flags: which daemon, which format, which colours. A flag wins
-// over the environment, that over the project's `.beamline.yaml`, that over the user's config.yaml.
+// over the environment, that over the project's `.beamline.yaml`, that over the context chosen with
+// `context use`, that over the user's config.yaml.
 #pragma once
 
 #include <optional>

@@ -96,7 +96,15 @@ int Prepare(const Arguments& arguments, const Context& context, Prepared* prepar
   request.set_inputs(*std::move(inputs));
   if (IsFlowFile(word)) {
     request.set_flow_source(prepared->source.text);
-    request.set_workspace(WorkspaceOf(word));
+    // Elsewhere, a directory of this machine means nothing.
+    if (!context.remote) request.set_workspace(WorkspaceOf(word));
+    auto files = LoadBundle(context, word, *prepared->flow, &code);
+    if (!files) return code;
+    for (BundleFile& one : *files) {
+      v1::FlowFile* sent = request.add_files();
+      sent->set_path(std::move(one.path));
+      sent->set_source(std::move(one.text));
+    }
   } else {
     request.set_flow(word);  // which starts where it was registered from
   }

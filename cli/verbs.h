@@ -31,6 +31,13 @@ int DaemonStart(const Arguments& arguments, Context& context);
 int DaemonStop(const Arguments& arguments, Context& context);
 int DaemonStatus(const Arguments& arguments, Context& context);
 int DaemonLogs(const Arguments& arguments, Context& context);
+int DaemonInitTls(const Arguments& arguments, Context& context);
+
+// Daemons elsewhere.
+int ContextList(const Arguments& arguments, Context& context);
+int ContextUse(const Arguments& arguments, Context& context);
+int ContextAdd(const Arguments& arguments, Context& context);
+int ContextRemove(const Arguments& arguments, Context& context);
 
 // Flow files (no daemon).
 int Validate(const Arguments& arguments, Context& context);

@@ -42,6 +42,16 @@ std::string SetDuration(const std::string& text, absl::Duration* duration) {
   return "";
 }
 
+std::string SetBool(const std::string& text, bool* value) {
+  *value = text == "true" || text == "1";
+  return *value || text == "false" || text == "0" ? "" : "true or false";
+}
+
+std::string SetPath(const std::string& text, std::string* path) {
+  *path = text;
+  return text.empty() ? "a path" : "";
+}
+
 struct Setting {
   const char* key;       // in the file; the flag has dashes for underscores
   const char* variable;  // in the environment
@@ -58,10 +68,7 @@ const Setting kSettings[] = {
      }},
     {"socket", "BEAMLINE_SOCKET", "PATH",
      "where to listen ($XDG_RUNTIME_DIR/beamline/default.sock)",
-     [](const std::string& text, Config* config) -> std::string {
-       config->socket = text;
-       return text.empty() ? "a path" : "";
-     }},
+     [](const std::string& text, Config* config) { return SetPath(text, &config->socket); }},
     {"log_level", "BEAMLINE_LOG_LEVEL", "LEVEL", "debug, info, warn or error (info)",
      [](const std::string& text, Config* config) -> std::string {
        const std::optional<LogLevel> level = ParseLogLevel(text);
@@ -70,12 +77,9 @@ const Setting kSettings[] = {
      }},
     {"ephemeral", "BEAMLINE_EPHEMERAL", nullptr,
      "keep everything in memory; nothing outlives the daemon",
-     [](const std::string& text, Config* config) -> std::string {
-       config->ephemeral = text == "true" || text == "1";
-       return config->ephemeral || text == "false" || text == "0" ? "" : "true or false";
-     }},
+     [](const std::string& text, Config* config) { return SetBool(text, &config->ephemeral); }},
     {"idle_timeout", "BEAMLINE_IDLE_TIMEOUT", "TIME",
-     "end after this time without runs, timetables and clients; 0 = never (3h)",
+     "end after this time without runs, timetables and clients; 0 = never (3h; with --listen 0)",
      [](const std::string& text, Config* config) {
        return SetDuration(text, &config->idle_timeout);
      }},
@@ -91,6 +95,26 @@ const Setting kSettings[] = {
     {"grace", "BEAMLINE_GRACE", "TIME",
      "how long running steps may go on when the daemon is to end (30s)",
      [](const std::string& text, Config* config) { return SetDuration(text, &config->grace); }},
+    {"listen", "BEAMLINE_LISTEN", "HOST:PORT",
+     "serve the network too, over mutual TLS; port 0 = any (not served)",
+     [](const std::string& text, Config* config) -> std::string {
+       config->listen = text;
+       return absl::StrContains(text, ':') ? "" : "HOST:PORT";
+     }},
+    {"tls_cert", "BEAMLINE_TLS_CERT", "FILE", "the daemon's certificate, PEM; read anew on change",
+     [](const std::string& text, Config* config) { return SetPath(text, &config->tls_cert); }},
+    {"tls_key", "BEAMLINE_TLS_KEY", "FILE", "its private key",
+     [](const std::string& text, Config* config) { return SetPath(text, &config->tls_key); }},
+    {"tls_ca", "BEAMLINE_TLS_CA", "FILE", "who signs the certificates of clients",
+     [](const std::string& text, Config* config) { return SetPath(text, &config->tls_ca); }},
+    {"insecure_loopback", "BEAMLINE_INSECURE_LOOPBACK", nullptr,
+     "listen without TLS: every user of this machine is served",
+     [](const std::string& text, Config* config) {
+       return SetBool(text, &config->insecure_loopback);
+     }},
+    {"secrets_local", "BEAMLINE_SECRETS_LOCAL", "BOOL",
+     "flows may read variables and files of the daemon as secrets (true; with --listen false)",
+     [](const std::string& text, Config* config) { return SetBool(text, &config->secrets_local); }},
 };
 
 std::string FlagOf(const Setting& setting) {
@@ -159,6 +183,7 @@ class Loader {
 
   // Fills in what nobody said.
   absl::StatusOr<Config> Finish();
+  absl::Status FinishNetwork();
 
   const Config& config() const { return config_; }
 
@@ -277,7 +302,34 @@ absl::StatusOr<Config> Loader::Finish() {
         own_data_dir ? config_.data_dir + "/beamlined.sock" : absl::StrCat(base, context, ".sock");
   }
   config_.socket = Absolute(config_.socket);
+  if (absl::Status network = FinishNetwork(); !network.ok()) return network;
   return config_;
+}
+
+absl::Status Loader::FinishNetwork() {
+  const bool tls = !config_.tls_cert.empty() || !config_.tls_key.empty() || !config_.tls_ca.empty();
+  if (config_.listen.empty()) {
+    if (!tls && !config_.insecure_loopback) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        "TLS files or insecure_loopback without an address to listen on; give --listen HOST:PORT");
+  }
+  if (config_.insecure_loopback && tls) {
+    return absl::FailedPreconditionError(
+        "insecure_loopback is for listening without TLS; leave it out, or the TLS files");
+  }
+  for (std::string* path : {&config_.tls_cert, &config_.tls_key, &config_.tls_ca}) {
+    if (config_.insecure_loopback) break;
+    if (path->empty()) {
+      return absl::FailedPreconditionError(
+          "--listen needs --tls-cert, --tls-key and --tls-ca; `beamline daemon init-tls` makes a "
+          "set to begin with");
+    }
+    *path = Absolute(*path);
+  }
+  // Others rely on a daemon of the network, and the daemon's own secrets are not theirs.
+  if (seen_.count("idle_timeout") == 0) config_.idle_timeout = absl::ZeroDuration();
+  if (seen_.count("secrets_local") == 0) config_.secrets_local = false;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -312,7 +364,8 @@ std::string HelpText() {
                   "\nA flag wins over its variable (BEAMLINE_DATA_DIR, BEAMLINE_MAX_PARALLEL, …; "
                   "BEAMLINED_CONFIG\nnames the file), and that over the file.\n\n"
                   "exit codes: 0 ended as asked, 2 wrong flags, 74 the disk failed or is full, 75 "
-                  "another daemon\nis there, 78 wrong configuration or directory\n");
+                  "another daemon\nor program is there, 78 wrong configuration, certificate or "
+                  "directory\n");
   return text;
 }
 

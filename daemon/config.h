@@ -17,9 +17,14 @@ struct Config {
   std::string socket;    // absolute
   LogLevel log_level = LogLevel::kInfo;
   bool ephemeral = false;                        // nothing outlives the process
-  absl::Duration idle_timeout = absl::Hours(3);  // zero: never
+  absl::Duration idle_timeout = absl::Hours(3);  // zero: never, the default where `listen` is said
   int max_parallel = 8;                          // attempts of `run` steps at once
   absl::Duration grace = absl::Seconds(30);      // for running steps, when the daemon is to end
+
+  std::string listen;                     // "HOST:PORT" of the network; empty: not served
+  std::string tls_cert, tls_key, tls_ca;  // PEM files, absolute; all or none
+  bool insecure_loopback = false;         // `listen` is on a loopback address, without TLS
+  bool secrets_local = true;              // flows may name variables and files of the daemon
 
   // What a flag asked for instead of a daemon.
   enum class Ask { kServe, kHelp, kVersion } ask = Ask::kServe;

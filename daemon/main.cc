@@ -22,6 +22,7 @@
 #include "daemon/exec/evaluator_pool.h"
 #include "daemon/exec/executors.h"
 #include "daemon/exec/process_executor.h"
+#include "daemon/exec/scratch.h"
 #include "daemon/exec/supervisor.h"
 #include "daemon/exec/system_clock.h"
 #include "daemon/log.h"
@@ -129,10 +130,25 @@ class Daemon {
     absl::StatusOr<std::unique_ptr<rpc::Listener>> listener = rpc::Listener::Bind(config_.socket);
     if (!listener.ok()) return listener.status();
     listener_ = *std::move(listener);
+    if (absl::Status network = OpenNetwork(); !network.ok()) return network;
     auto outputs = store::FileOutputStore::Open(config_.data_dir + "/output");
     if (!outputs.ok()) return outputs.status();
     outputs_ = *std::move(outputs);
     return config_.ephemeral ? OpenInMemory() : OpenOnDisk();
+  }
+
+  absl::Status OpenNetwork() {
+    if (config_.listen.empty()) return absl::OkStatus();
+    if (!config_.insecure_loopback) {
+      auto tls =
+          rpc::TlsSource::Open({config_.tls_cert, config_.tls_key, config_.tls_ca}, absl::Now());
+      if (!tls.ok()) return tls.status();
+      tls_ = *std::move(tls);
+    }
+    auto listener = rpc::Listener::BindTcp(config_.listen, config_.insecure_loopback);
+    if (!listener.ok()) return listener.status();
+    network_listener_ = *std::move(listener);
+    return absl::OkStatus();
   }
 
   absl::Status OpenInMemory() {
@@ -172,7 +188,8 @@ class Daemon {
         exec::EvaluatorPool::Options{.command = {"/proc/self/exe", "--evaluator"}});
     processes_ = std::make_unique<exec::ProcessExecutor>(
         exec::ProcessExecutor::Options{.work_dir = work_dir}, *outputs_, *blobs_);
-    executors_.Add(flowspec::StepKind::kRun, *processes_);
+    executors_.emplace(exec::SecretRules{.local = config_.secrets_local});
+    executors_->Add(flowspec::StepKind::kRun, *processes_);
     engine::EngineOptions options;
     options.attempts_max = config_.max_parallel;
     options.fatal = [this](const absl::Status& status) { EndAtOnce(status); };
@@ -182,7 +199,7 @@ class Daemon {
       scheduler_->RunEnded(run);
     };
     engine_ = std::make_unique<engine::Engine>(
-        engine::World{*logged_, *blobs_, *evaluator_, executors_, *vault_, clock_},
+        engine::World{*logged_, *blobs_, *evaluator_, *executors_, *vault_, clock_},
         std::move(options));
     const absl::Time before = absl::Now();
     if (absl::Status recovered = engine_->Recover(); !recovered.ok()) return recovered;
@@ -193,6 +210,7 @@ class Daemon {
          {"pid", getpid()},
          {"data_dir", config_.data_dir},
          {"socket", config_.socket},
+         {"listen", Listen()},
          {"recovered_runs", static_cast<int64_t>(engine_->activity().runs)},
          {"recovery_ms", absl::ToInt64Milliseconds(absl::Now() - before)}});
     for (const std::string& problem : engine_->problems()) {
@@ -200,20 +218,41 @@ class Daemon {
     }
     engine_->Start();
     scheduler_->Start();
+    StartServer(before, work_dir);
+    return absl::OkStatus();
+  }
+
+  // Where the network is served; "" if it is not.
+  std::string Listen() const {
+    return network_listener_ == nullptr ? "" : network_listener_->where();
+  }
+
+  void StartServer(absl::Time started_at, const std::string& work_dir) {
     rpc::About about{.data_dir = config_.data_dir,
                      .socket = config_.socket,
                      .durability = config_.ephemeral ? "memory" : "sqlite, WAL, synchronous=FULL",
-                     .started_at = before,
+                     .listen = Listen(),
+                     .started_at = started_at,
                      .shut_down = [this](absl::Duration grace) { termination_.Ask(grace); }};
+    if (tls_ != nullptr) about.tls_problem = [this] { return tls_->problem(absl::Now()); };
+    const auto workspace_of = [work_dir](const run::RunId& run) {
+      return exec::WorkspaceOf(work_dir, run);
+    };
+    const auto on_certificates = [](const rpc::TlsSource::News& news) {
+      Log(news.fresh ? LogLevel::kInfo : LogLevel::kWarn,
+          news.fresh ? "certificates read anew" : "certificates not used", {{"reason", news.text}});
+    };
     server_ = std::make_unique<rpc::Server>(
         rpc::Served{*engine_, *logged_, *registry_, *blobs_, *outputs_, clock_,
                     [this](const std::string& tenant, const std::string& flow) {
                       scheduler_->FlowChanged(tenant, flow);
-                    }},
-        std::move(about), *listener_, [](const std::string& warning) {
+                    },
+                    workspace_of},
+        std::move(about), *listener_,
+        rpc::Network{network_listener_.get(), tls_.get(), on_certificates},
+        [](const std::string& warning) {
           Log(LogLevel::kWarn, "connection refused", {{"reason", warning}});
         });
-    return absl::OkStatus();
   }
 
   void MakeScheduler() {
@@ -285,6 +324,7 @@ class Daemon {
     store_.reset();
     outputs_.reset();
     lock_->Release();
+    if (network_listener_ != nullptr) network_listener_->Close();
     listener_->Close();
   }
 
@@ -304,7 +344,8 @@ class Daemon {
   Termination termination_;
   TemporaryDirectory temporary_;
   std::optional<DataDirLock> lock_;
-  std::unique_ptr<rpc::Listener> listener_;
+  std::unique_ptr<rpc::Listener> listener_, network_listener_;
+  std::unique_ptr<rpc::TlsSource> tls_;
   std::unique_ptr<ports::EventStore> store_;
   ports::FlowRegistry* registry_ = nullptr;  // the same store
   std::unique_ptr<ports::BlobStore> blobs_;
@@ -314,7 +355,7 @@ class Daemon {
   std::unique_ptr<LoggedStore> logged_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<exec::EvaluatorPool> evaluator_;
-  exec::Executors executors_{exec::SecretRules{}};
+  std::optional<exec::Executors> executors_;
   std::unique_ptr<exec::ProcessExecutor> processes_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
   std::unique_ptr<rpc::Server> server_;

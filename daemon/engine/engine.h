@@ -66,6 +66,8 @@ struct StartRequest {
   run::Labels labels;
   std::string actor, tenant = "local", project = "default";
   std::string trace_id, workspace;
+  // Where the workspace of a run is that comes without one; empty: `workspace` as it is.
+  std::function<std::string(const run::RunId&)> workspace_of;
   std::string request_id;    // empty: not idempotent by itself
   std::string request_hash;  // of what makes two starts the same; never empty where that matters
   std::optional<run::Parent> parent;

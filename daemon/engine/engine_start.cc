@@ -113,6 +113,7 @@ void Engine::BeginRun(StartRequest request, Resolver::Keys keys,
     if (found->has_value()) return done(**found);
   }
   const run::RunId id = run::RunId::Make(world_.clock.Now(), world_.clock.Entropy());
+  if (request.workspace_of) request.workspace = request.workspace_of(id);
   if (!request.sensitive.empty()) {
     // Sealed before the run exists: a run that is on disk can always go on.
     absl::Status sealed = world_.vault.Put(id, request.sensitive);

@@ -116,6 +116,8 @@ void ProcessLoop::Start(ports::Attempt attempt, std::function<void(run::ReportAt
 absl::Status ProcessLoop::Launch(uint64_t key, RunningStep& step, const ports::Attempt& attempt) {
   absl::StatusOr<std::string> output_path = scratch_.NewPath(attempt.run);
   if (!output_path.ok()) return output_path.status();
+  absl::Status made = scratch_.MakeWorkspace(attempt.run, attempt.workspace);
+  if (!made.ok()) return made;
   absl::StatusOr<StepCommand> command = ReadStepCommand(attempt, base_environment_, *output_path);
   if (!command.ok()) return command.status();
   step.ended.command = *std::move(command);

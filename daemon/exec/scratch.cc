@@ -18,12 +18,16 @@ namespace {
 absl::Status MakeDirectory(const std::string& path) {
   if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return absl::OkStatus();
   const std::string message =
-      absl::StrCat("cannot make the directory ", path, " for the step's output: ", strerror(errno));
+      absl::StrCat("cannot make the step's directory ", path, ": ", strerror(errno));
   return errno == ENOSPC || errno == EDQUOT ? absl::ResourceExhaustedError(message)
                                             : absl::UnavailableError(message);
 }
 
 }  // namespace
+
+std::string WorkspaceOf(const std::string& root, const run::RunId& run) {
+  return absl::StrCat(root, "/", run.ToString(), "/workspace");
+}
 
 Scratch::Scratch(std::string root) : root_(std::move(root)) {
   uint64_t random = 0;
@@ -39,6 +43,13 @@ absl::StatusOr<std::string> Scratch::NewPath(const run::RunId& run) {
     made_.insert(run);
   }
   return absl::StrCat(DirectoryOf(run), "/", prefix_, next_++);
+}
+
+absl::Status Scratch::MakeWorkspace(const run::RunId& run, const std::string& workspace) {
+  if (workspace != WorkspaceOf(root_, run)) return absl::OkStatus();
+  absl::Status made = MakeDirectory(root_);
+  if (made.ok()) made = MakeDirectory(DirectoryOf(run));
+  return made.ok() ? MakeDirectory(workspace) : made;
 }
 
 void Scratch::Forget(const run::RunId& run) {

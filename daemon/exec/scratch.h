@@ -1,4 +1,5 @@
-// The private directories in which steps write $BEAMLINE_OUTPUT: one per run, made when needed.
+// The private directories in which steps write $BEAMLINE_OUTPUT, and runs from elsewhere do their
+// work: one per run, made when needed.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,10 @@
 
 namespace beamline::exec {
 
+// The working directory of a run that brings none of its own, in the run's directory below `root`:
+// it goes with the run.
+std::string WorkspaceOf(const std::string& root, const run::RunId& run);
+
 // Not thread-safe.
 class Scratch {
  public:
@@ -19,6 +24,8 @@ class Scratch {
   // A path in the run's directory, which exists; no file has it, now or after a restart. Errors:
   // ResourceExhausted, Unavailable, naming the directory.
   absl::StatusOr<std::string> NewPath(const run::RunId& run);
+  // Makes `workspace` if it is the one that WorkspaceOf gives to the run; any other is the caller's.
+  absl::Status MakeWorkspace(const run::RunId& run, const std::string& workspace);
   // Removes the run's directory and what is in it.
   void Forget(const run::RunId& run);
 

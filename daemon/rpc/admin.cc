@@ -25,6 +25,7 @@ void GetDaemonStatus(const Backend& backend, const About& about,
   response->mutable_started_at()->set_seconds(absl::ToUnixSeconds(about.started_at));
   response->set_data_dir(about.data_dir);
   response->set_socket(about.socket);
+  response->set_listen(about.listen);
   response->set_runs_unfinished(activity.runs);
   response->set_attempts_running(activity.attempts);
   response->set_resident_bytes(ResidentBytes());
@@ -33,12 +34,19 @@ void GetDaemonStatus(const Backend& backend, const About& about,
   for (std::string& problem : backend.engine.problems()) {
     response->add_problems(std::move(problem));
   }
+  if (std::string tls = about.tls_problem(); !tls.empty()) {
+    response->add_problems(std::move(tls));
+  }
   if (absl::Status output = backend.outputs.health(); !output.ok()) {
     response->add_problems(absl::StrCat("output of steps is being dropped: ", output.message()));
   }
 }
 
-absl::Status Shutdown(const About& about, const v1::ShutdownRequest& request) {
+absl::Status Shutdown(const About& about, const Caller& caller,
+                      const v1::ShutdownRequest& request) {
+  if (caller.remote) {
+    return Refusal(Reason::kLocalOnly, "the daemon can only be stopped on its own machine");
+  }
   if (request.grace_ms() < 0) return InvalidField("grace_ms", "must not be negative");
   about.shut_down(absl::Milliseconds(request.grace_ms()));
   return absl::OkStatus();

@@ -32,11 +32,14 @@ struct Backend {
   Timers& timers;
   // To be called when a flow of this name was registered or taken away, on any thread.
   std::function<void(const std::string& tenant, const std::string& flow)> flow_changed;
+  // The directory of a run that was started over the network.
+  std::function<std::string(const run::RunId&)> workspace_of;
 };
 
 struct Caller {
-  std::string actor;        // "uid:1000"
+  std::string actor;        // "uid:1000", "cert:ci@acme"
   std::string traceparent;  // of the call's metadata; may be empty
+  bool remote = false;      // came over the network, and not over the unix socket
 };
 
 // Ends a call, exactly once, on any thread. The call's request and response may be gone when it

@@ -114,8 +114,8 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Bind(const std::string& path
   return std::unique_ptr<Listener>(new Listener(fd, wake_fd, path, info.st_dev, info.st_ino));
 }
 
-Listener::Listener(int fd, int wake_fd, std::string path, dev_t device, ino_t inode)
-    : fd_(fd), wake_fd_(wake_fd), path_(std::move(path)), device_(device), inode_(inode) {}
+Listener::Listener(int fd, int wake_fd, std::string where, dev_t device, ino_t inode)
+    : fd_(fd), wake_fd_(wake_fd), where_(std::move(where)), device_(device), inode_(inode) {}
 
 Listener::~Listener() {
   Close();
@@ -145,9 +145,9 @@ void Listener::Interrupt() {
 void Listener::Close() {
   if (fd_ < 0) return;
   struct stat info;
-  const bool ours =
-      stat(path_.c_str(), &info) == 0 && info.st_dev == device_ && info.st_ino == inode_;
-  if (ours) unlink(path_.c_str());
+  const bool ours = inode_ != 0 && stat(where_.c_str(), &info) == 0 && info.st_dev == device_ &&
+                    info.st_ino == inode_;
+  if (ours) unlink(where_.c_str());
   close(fd_);
   fd_ = -1;
 }

@@ -15,6 +15,8 @@
 namespace beamline::rpc {
 namespace {
 
+constexpr uid_t kNobody = static_cast<uid_t>(-1);  // no user has this number
+
 // The inode of the socket `fd`; 0 if it is no open socket.
 ino_t SocketInode(int fd) {
   struct stat info;
@@ -38,6 +40,16 @@ absl::StatusOr<int> Peers::Admit(int fd) {
     return refuse(absl::PermissionDeniedError(
         absl::StrCat("user ", credentials.uid, " (pid ", credentials.pid, ") may not connect")));
   }
+  return Take(fd, credentials.uid);
+}
+
+absl::StatusOr<int> Peers::AdmitAnyone(int fd) { return Take(fd, kNobody); }
+
+absl::StatusOr<int> Peers::Take(int fd, uid_t uid) {
+  const auto refuse = [fd](absl::Status status) {
+    close(fd);
+    return status;
+  };
   ports::MutexLock lock(&mu_);
   if (peers_.size() >= static_cast<size_t>(range_) / 2) ForgetClosed();
   if (peers_.size() >= static_cast<size_t>(range_) / 2) {
@@ -51,7 +63,7 @@ absl::StatusOr<int> Peers::Admit(int fd) {
   close(fd);
   next_ = number + 1 >= first_ + range_ ? first_ : number + 1;
   fcntl(number, F_SETFL, fcntl(number, F_GETFL) | O_NONBLOCK);
-  peers_[number] = {credentials.uid, SocketInode(number)};
+  peers_[number] = {uid, SocketInode(number)};
   return number;
 }
 

@@ -30,6 +30,9 @@ class Peers {
   // its new number, non-blocking and ready for the transport. Closes it otherwise.
   // Errors: PermissionDenied; ResourceExhausted, too many connections.
   absl::StatusOr<int> Admit(int fd);
+  // The same for a connection of whoever: who it is, TLS tells the transport.
+  // Errors: ResourceExhausted, too many connections.
+  absl::StatusOr<int> AdmitAnyone(int fd);
 
   // The user behind `peer`, as the transport names it.
   std::optional<uid_t> Find(std::string_view peer) const;
@@ -42,6 +45,7 @@ class Peers {
     uid_t uid = 0;
     ino_t inode = 0;
   };
+  absl::StatusOr<int> Take(int fd, uid_t uid);
   void ForgetClosed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const int first_, range_;

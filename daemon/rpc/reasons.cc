@@ -50,6 +50,8 @@ constexpr ReasonEntry kReasons[] = {
      "The start of a digest fits several flows; they are in the metadata."},
     {Reason::kPeerUnknown, "PEER_UNKNOWN", Code::kUnauthenticated,
      "The daemon does not know whose connection this call came over."},
+    {Reason::kLocalOnly, "LOCAL_ONLY", Code::kPermissionDenied,
+     "This is for callers on the daemon's own machine, over its unix socket."},
     {Reason::kCallCancelled, "CALL_CANCELLED", Code::kCancelled, "The client ended the call."},
     {Reason::kStorageFull, "STORAGE_FULL", Code::kResourceExhausted,
      "The daemon's disk is full; nothing was recorded."},

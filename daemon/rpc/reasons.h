@@ -29,6 +29,7 @@ enum class Reason {
   kFlowNotFound,
   kFlowAmbiguous,
   kPeerUnknown,
+  kLocalOnly,
   kCallCancelled,
   kStorageFull,
   kDataDamaged,

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -23,6 +24,7 @@
 #include "daemon/rpc/peers.h"
 #include "daemon/rpc/services.h"
 #include "daemon/rpc/timers.h"
+#include "daemon/rpc/tls_credentials.h"
 #include "grpc/health/v1/health.pb.h"
 
 namespace beamline::rpc {
@@ -30,7 +32,7 @@ namespace {
 
 // A request's fields are checked against their own limits; gRPC refuses beyond this before it has
 // the whole message in memory.
-constexpr int kReceiveBytesMax = 6 << 20;
+constexpr int kReceiveBytesMax = 10 << 20;
 constexpr int kConcurrentCallsMax = 10'000;  // of one connection
 constexpr int kSyncPollInterval_ms = 60'000;
 constexpr size_t kReadThreads = 2;
@@ -40,27 +42,41 @@ constexpr size_t kReadThreads = 2;
 // something within the last second does not, so something is done more often than that.
 constexpr absl::Duration kHeartbeat = absl::Milliseconds(900);
 
-// The numbers that connections get: above what the daemon itself opens.
-std::pair<int, int> DescriptorRange() {
+// A connection of the network that has not shown a certificate by then is closed.
+constexpr int kHandshakeTimeout_ms = 10'000;
+// How often a client may ask over an open connection whether the daemon is still there.
+constexpr int kClientPingInterval_ms = 30'000;
+
+// The numbers that connections get: above what the daemon itself opens. Those of the unix socket
+// and of the network have half each, so that neither takes what the other one needs.
+struct Descriptors {
+  int local, network, range;
+};
+Descriptors DescriptorRanges() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   const int end = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 65'536));
-  return {end / 4, end - end / 4};
+  const int range = (end - end / 4) / 2;
+  return {end / 4, end / 4 + range, range};
 }
 
 }  // namespace
 
 class Server::Impl {
  public:
-  Impl(Served served, About about, Listener& listener, std::function<void(std::string)> warn)
+  Impl(Served served, About about, Listener& listener, Network network,
+       std::function<void(std::string)> warn)
       : about_(std::move(about)),
         listener_(listener),
+        network_(std::move(network)),
         warn_(std::move(warn)),
         reads_(kReadThreads),
         answers_(1),
-        backend_{served.engine, served.events, served.flows, served.blobs, served.outputs,
-                 served.clock,  reads_,        answers_,     timers_,      served.flow_changed},
-        peers_(DescriptorRange().first, DescriptorRange().second),
+        backend_{served.engine, served.events, served.flows, served.blobs,
+                 served.outputs, served.clock, reads_,       answers_,
+                 timers_,        served.flow_changed, served.workspace_of},
+        peers_(DescriptorRanges().local, DescriptorRanges().range),
+        network_peers_(DescriptorRanges().network, DescriptorRanges().range),
         orchestrator_(MakeOrchestratorService(backend_, peers_)),
         flows_(MakeFlowService(backend_, peers_)),
         admin_(MakeAdminService(backend_, peers_, about_)) {
@@ -76,16 +92,29 @@ class Server::Impl {
     builder.RegisterService(admin_.get());
     builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kConcurrentCallsMax);
-    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // the other end is on this machine
+    // Worth its cost only where the other end may be far away.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, network_.listener != nullptr ? 1 : 0);
+    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeout_ms);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                               kClientPingInterval_ms);
     // Only reflection is served by threads that block.
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::CQ_TIMEOUT_MSEC, kSyncPollInterval_ms);
+    if (network_.listener != nullptr) {
+      remote_acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+          grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+          network_.tls != nullptr ? MakeTlsCredentials(*network_.tls)
+                                  : grpc::InsecureServerCredentials());
+    }
     server_ = builder.BuildAndStart();
     SetServing(true);
     pulse_ = v1::OrchestratorService::NewStub(server_->InProcessChannel(grpc::ChannelArguments()));
     thread_ = std::thread([this] { Loop(); });
+    if (network_.listener == nullptr) return;
+    door_.emplace(
+        network_, network_peers_, [this](int fd) { ServeRemote(fd); }, warn_);
   }
 
   ~Impl() { Stop(absl::ZeroDuration()); }
@@ -102,6 +131,7 @@ class Server::Impl {
   void Stop(absl::Duration grace) {
     if (!thread_.joinable()) return;
     stopping_ = true;
+    door_.reset();
     listener_.Interrupt();
     thread_.join();
     server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
@@ -111,7 +141,10 @@ class Server::Impl {
     beat_mu_.Await(rests);
   }
 
-  Connections connections() { return {peers_.Connected(), accepted_}; }
+  Connections connections() {
+    return {peers_.Connected() + network_peers_.Connected(),
+            accepted_ + (door_ ? door_->accepted() : 0)};
+  }
 
  private:
   void Loop() {
@@ -140,6 +173,12 @@ class Server::Impl {
     grpc::AddInsecureChannelFromFd(server_.get(), *admitted);
   }
 
+  void ServeRemote(int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = fd;
+    remote_acceptor_->HandleNewConnection(&connection);
+  }
+
   void Beat() {
     {
       ports::MutexLock lock(&beat_mu_);
@@ -154,6 +193,7 @@ class Server::Impl {
 
   const About about_;
   Listener& listener_;
+  const Network network_;
   const std::function<void(std::string)> warn_;
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> accepted_{0};
@@ -161,9 +201,11 @@ class Server::Impl {
   Timers timers_;
   engine::Aside reads_, answers_;
   const Backend backend_;
-  Peers peers_;
+  Peers peers_, network_peers_;
   const std::unique_ptr<grpc::Service> orchestrator_, flows_, admin_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> remote_acceptor_;
   std::unique_ptr<grpc::Server> server_;
+  std::optional<NetworkDoor> door_;
 
   std::unique_ptr<v1::OrchestratorService::Stub> pulse_;
   ports::Mutex beat_mu_;
@@ -175,9 +217,10 @@ class Server::Impl {
   std::thread thread_;
 };
 
-Server::Server(Served served, About about, Listener& listener,
+Server::Server(Served served, About about, Listener& listener, Network network,
                std::function<void(std::string)> warn)
-    : impl_(std::make_unique<Impl>(served, std::move(about), listener, std::move(warn))) {}
+    : impl_(std::make_unique<Impl>(std::move(served), std::move(about), listener,
+                                   std::move(network), std::move(warn))) {}
 Server::~Server() = default;
 void Server::SetServing(bool serving) { impl_->SetServing(serving); }
 void Server::Stop(absl::Duration grace) { impl_->Stop(grace); }

@@ -10,6 +10,7 @@
 #include "daemon/ports/flow_registry.h"
 #include "daemon/rpc/admin.h"
 #include "daemon/rpc/listener.h"
+#include "daemon/rpc/network_door.h"
 
 namespace beamline::rpc {
 
@@ -23,13 +24,16 @@ struct Served {
   ports::Clock& clock;
   // Told of registered flows that changed (Backend::flow_changed).
   std::function<void(const std::string& tenant, const std::string& flow)> flow_changed;
+  // The directory of a run that was started over the network, by its id.
+  std::function<std::string(const run::RunId&)> workspace_of;
 };
 
 class Server {
  public:
-  // Starts to serve connections of `listener`, which outlives this. `warn` is told of connections
-  // that were refused; any thread. REQUIRES: the engine has started.
-  Server(Served served, About about, Listener& listener, std::function<void(std::string)> warn);
+  // Starts to serve connections of `listener`, which outlives this, and those of the network.
+  // `warn` is told of connections that were refused; any thread. REQUIRES: the engine has started.
+  Server(Served served, About about, Listener& listener, Network network,
+         std::function<void(std::string)> warn);
   ~Server();  // as Stop
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

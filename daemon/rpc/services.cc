@@ -13,6 +13,7 @@
 #include "daemon/rpc/blob_feed.h"
 #include "daemon/rpc/event_feed.h"
 #include "daemon/rpc/flows.h"
+#include "daemon/rpc/identity.h"
 #include "daemon/rpc/orchestrator.h"
 #include "daemon/rpc/output_feed.h"
 #include "daemon/rpc/refusal.h"
@@ -31,17 +32,6 @@ grpc::Status ToGrpc(const absl::Status& status) {
   const absl::Status refusal = Explain(status);
   return grpc::Status(static_cast<grpc::StatusCode>(refusal.code()), std::string(refusal.message()),
                       DetailsOf(refusal));
-}
-
-absl::StatusOr<Caller> Identify(const Peers& peers, const Context& context) {
-  const std::optional<uid_t> uid = peers.Find(context.peer());
-  if (!uid) return Refusal(Reason::kPeerUnknown, "this connection's user is not known; reconnect");
-  Caller caller{.actor = absl::StrCat("uid:", *uid)};
-  const auto traceparent = context.client_metadata().find("traceparent");
-  if (traceparent != context.client_metadata().end()) {
-    caller.traceparent.assign(traceparent->second.data(), traceparent->second.size());
-  }
-  return caller;
 }
 
 // Answers a call by `work(caller, done)`, which calls `done` sooner or later whatever happens.
@@ -360,8 +350,9 @@ class AdminService final : public v1::AdminService::CallbackService {
 
   grpc::ServerUnaryReactor* Shutdown(Context* context, const v1::ShutdownRequest* request,
                                      v1::ShutdownResponse*) override {
-    return Answer(peers_, context,
-                  [&](const Caller&, const Done& done) { done(rpc::Shutdown(about_, *request)); });
+    return Answer(peers_, context, [&](const Caller& caller, const Done& done) {
+      done(rpc::Shutdown(about_, caller, *request));
+    });
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/rpc/flow_files.h"
 #include "daemon/rpc/named_flow.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/trace.h"
@@ -100,8 +101,8 @@ run::Labels MergeLabels(const flowspec::Flow& flow, const v1::StartRunRequest& r
   return merged;
 }
 
-// Of what makes two requests the same: flow, inputs, labels and workspace, each with its length in
-// front. Sensitive values are left out: a hash in the log would let them be guessed. A flow that
+// Of what makes two requests the same: flow, inputs, labels, workspace and files, each with its
+// length in front. Sensitive values are left out: a hash in the log would let them be guessed. A flow that
 // was named stays the same request when the name comes to mean another version.
 std::string HashOf(const v1::StartRunRequest& request, const engine::StartRequest& start) {
   std::string canonical;
@@ -115,6 +116,10 @@ std::string HashOf(const v1::StartRunRequest& request, const engine::StartReques
     add(value);
   }
   add(start.workspace);
+  for (const v1::FlowFile& file : request.files()) {
+    add(file.path());
+    add(file.source());
+  }
   return flowspec::Sha256Hex(canonical);
 }
 
@@ -206,6 +211,13 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
   if (absl::Status status = CheckSizes(request); !status.ok()) return status;
   if (absl::Status status = CheckWorkspace(request.workspace()); !status.ok()) return status;
   if (absl::Status status = CheckSource(request); !status.ok()) return status;
+  if (caller.remote && !request.workspace().empty()) {
+    return Refusal(Reason::kLocalOnly,
+                   "workspace: a run that is started over the network gets a directory of its own; "
+                   "leave it empty")
+        .With("field", "workspace");
+  }
+  if (absl::Status status = CheckFlowFiles(request.files()); !status.ok()) return status;
   std::string workspace;
   auto loaded = LoadFlow(backend, request, &workspace);
   if (!loaded.ok()) return loaded.status();
@@ -231,7 +243,12 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
       TraceIdOf(request.traceparent().empty() ? caller.traceparent : request.traceparent());
   if (start.trace_id.empty()) start.trace_id = NewTraceId(backend.clock);
   start.workspace = request.workspace().empty() ? workspace : request.workspace();
+  if (start.workspace.empty() && caller.remote) start.workspace_of = backend.workspace_of;
   if (start.workspace.empty()) start.workspace = "/";
+  for (const v1::FlowFile& file : request.files()) {
+    start.files.push_back({file.path(), flowspec::Sha256Hex(file.source())});
+    start.sources.push_back({start.files.back().digest, file.path(), file.source()});
+  }
   start.request_id = request.request_id();
   if (!start.request_id.empty() || flow.idempotency) start.request_hash = HashOf(request, start);
   start.break_at = {request.break_at().begin(), request.break_at().end()};

@@ -130,7 +130,8 @@ class Shell:
     def close(self):
         # Ends a daemon that a command started.
         if (self.root / "run" / "beamline").exists() or (self.root / "state").exists():
-            subprocess.run(["beamline", "daemon", "stop", "--grace", "0s", "--yes", "-q"], env=self.env,
+            subprocess.run(["beamline", "daemon", "stop", "--context", "default", "--grace",
+                            "0s", "--yes", "-q"], env=self.env,
                            cwd=self.work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                            timeout=30, check=False)
         self.scratch.cleanup()

@@ -54,6 +54,26 @@ TEST_CASE("a flag wins over the environment, and that over the file") {
   CHECK(config->idle_timeout == absl::ZeroDuration());
 }
 
+TEST_CASE(
+    "a daemon of the network waits for ever and keeps its secrets, unless it is told not to") {
+  const std::vector<std::string> network = {"--listen",  "build:7443", "--tls-cert", "/c",
+                                            "--tls-key", "/k",         "--tls-ca",   "/a"};
+  CHECK(Load({})->secrets_local);
+  auto config = Load(network);
+  REQUIRE(config.ok());
+  CHECK(config->listen == "build:7443");
+  CHECK_FALSE(config->secrets_local);
+  CHECK(config->idle_timeout == absl::ZeroDuration());
+  config = Load(network, {{"BEAMLINE_SECRETS_LOCAL", "true"}, {"BEAMLINE_IDLE_TIMEOUT", "1h"}});
+  REQUIRE(config.ok());
+  CHECK(config->secrets_local);
+  CHECK(config->idle_timeout == absl::Hours(1));
+  CHECK(ErrorOf(Load({"--listen", "[::1]:1", "--insecure-loopback", "--tls-ca", "/a"})) ==
+        "insecure_loopback is for listening without TLS; leave it out, or the TLS files");
+  CHECK(ErrorOf(Load({"--secrets-local", "maybe"})) ==
+        "--secrets-local is `maybe`, but must be true or false");
+}
+
 TEST_CASE("mistakes in the file are told with their place") {
   rpc_testing::TemporaryDirectory directory;
   const std::string path = directory.path() + "/b.yaml";
