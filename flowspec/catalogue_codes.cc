@@ -226,8 +226,8 @@ constexpr CodeEntry kCodes[] = {
 
     // BL05xx: valid, but not for this release.
     {"BL0501", "a step kind that this release cannot execute",
-     "The flow is valid and can be checked, but this release executes run, set, fail, do and "
-     "parallel only.",
+     "The flow is valid and can be checked, but this release executes run, http, set, fail, "
+     "do and parallel only.",
      "- id: ask\n  approve: {title: 'Ship it?'}", "- id: ship\n  run: ./ship"},
     {"BL0502", "a key that this release cannot execute",
      "The flow is valid and can be checked, but this release does not act on this key; it would "
@@ -239,10 +239,10 @@ constexpr CodeEntry kCodes[] = {
      "This release retries single steps. Put `retry` on the children.",
      "- id: work\n  retry: {max: 3}\n  do: [{id: a, run: ./a}]",
      "- id: work\n  do: [{id: a, run: ./a, retry: {max: 3}}]"},
-    {"BL0504", "secrets are not executed yet",
-     "This release cannot hand a `{secret: name}` to a step. A sensitive input can.",
-     "env: {TOKEN: {secret: cms}}",
-     "inputs: {token: {type: string, sensitive: true}}\n…\nenv: {TOKEN: '${{ inputs.token }}'}"},
+    {"BL0504", "a secret of a store",
+     "This release has no store of secrets. It takes them from the daemon's environment and from "
+     "files that the daemon can read.",
+     "secrets: {cms: {store: prod/cms}}", "secrets: {cms: {file: /etc/beamline/cms.token}}"},
     {"BL0505", "triggers do not fire yet",
      "A warning: the flow runs when it is started, but this release starts nothing by itself.",
      "triggers: [{cron: '0 3 * * *'}]", "beamline submit nightly.flow.yaml"},
