@@ -91,6 +91,24 @@ const Setting kSettings[] = {
     {"grace", "BEAMLINE_GRACE", "TIME",
      "how long running steps may go on when the daemon is to end (30s)",
      [](const std::string& text, Config* config) { return SetDuration(text, &config->grace); }},
+    {"http_allow", "BEAMLINE_HTTP_ALLOW", "LIST",
+     "what http steps may reach that is not public: names and ranges, each with a :port if need be",
+     [](const std::string& text, Config* config) -> std::string {
+       config->http_allow = text;
+       return "";
+     }},
+    {"http_proxy", "BEAMLINE_HTTP_PROXY", "URL",
+     "what requests go through, but for those to http_allow and this machine (none)",
+     [](const std::string& text, Config* config) -> std::string {
+       config->http_proxy = text;
+       return absl::StrContains(text, "://") ? "" : "a URL";
+     }},
+    {"http_ca_file", "BEAMLINE_HTTP_CA_FILE", "FILE",
+     "certificate authorities to trust besides the system's, PEM",
+     [](const std::string& text, Config* config) -> std::string {
+       config->http_ca_file = text;
+       return text.empty() ? "a file" : "";
+     }},
 };
 
 std::string FlagOf(const Setting& setting) {

@@ -20,6 +20,9 @@ struct Config {
   absl::Duration idle_timeout = absl::Hours(3);  // zero: never
   int max_parallel = 8;                          // attempts of `run` steps at once
   absl::Duration grace = absl::Seconds(30);      // for running steps, when the daemon is to end
+  std::string http_allow;                        // as exec::HttpGuard::Parse reads it
+  std::string http_proxy;                        // a URL; empty: none
+  std::string http_ca_file;                      // PEM; empty: the system's alone
 
   // What a flag asked for instead of a daemon.
   enum class Ask { kServe, kHelp, kVersion } ask = Ask::kServe;

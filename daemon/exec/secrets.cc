@@ -75,4 +75,11 @@ absl::Status ReadSecrets(const SecretRules& rules, ports::Attempt* attempt) {
   return absl::OkStatus();
 }
 
+const std::string* FindSensitive(const ports::Attempt& attempt, absl::string_view name) {
+  for (const auto& [known, text] : attempt.sensitive) {
+    if (known == name) return &text;
+  }
+  return nullptr;
+}
+
 }  // namespace beamline::exec
