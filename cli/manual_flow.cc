@@ -237,7 +237,8 @@ std::string KeySection(const std::string& map, const std::string& title) {
 
 std::string ErrorSection() {
   std::string text =
-      ".Sh ERRORS\nWhat failed is called one of these, in\n.Cm retry.match ,\n.Cm retry.never\n"
+      ".Sh KINDS OF ERRORS\nWhat failed is called one of these, in\n.Cm retry.match ,\n.Cm "
+      "retry.never\n"
       "and\n.Ql steps.x.error.kind :\n.Bl -tag -width unavailable\n";
   for (const flowspec::ErrorKindEntry& entry : flowspec::ErrorKinds()) {
     absl::StrAppend(&text, ".It Cm ", MdocLiteral(entry.kind), "\n", MdocSentences(entry.text),

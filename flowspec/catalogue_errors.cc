@@ -31,6 +31,24 @@ constexpr ErrorKindEntry kErrorKinds[] = {
     {"redirect", "A redirect that is not followed: too many, or from https to http."},
     {"refused", "The daemon may not connect to this address; see `http_allow` in beamlined(8)."},
     {"tls", "The server could not prove who it is."},
+    // Of models.
+    {"overloaded", "The provider has too much to do."},
+    {"quota", "What was paid for is used up. Not retried unless `match` names it."},
+    {"auth", "The provider does not know the key. Not retried unless `match` names it."},
+    {"permission", "The key may not do this. Not retried unless `match` names it."},
+    {"not_found",
+     "There is no such route, provider or model. Not retried unless `match` names it."},
+    {"unsupported",
+     "The model cannot do what the step asks for. Not retried unless `match` names it."},
+    {"context", "The question is too long for the model. Not retried unless `match` names it."},
+    {"too_large", "The request has too many bytes. Not retried unless `match` names it."},
+    {"length", "The answer was cut at `max_tokens`. Not retried unless `match` names it."},
+    {"filtered", "The provider withheld question or answer. Not retried unless `match` names it."},
+    {"refusal", "The model refused to answer. Not retried unless `match` names it."},
+    {"provider",
+     "The provider failed and says that asking again is of no use. Not retried unless `match` "
+     "names "
+     "it."},
 };
 
 }  // namespace

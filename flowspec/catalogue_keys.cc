@@ -190,7 +190,10 @@ constexpr KeyEntry kKeys[] = {
      "or "
      "`body_base64`: JSON, text, anything else.",
      "http: {url: https://example.org/health}"},
-    {"step", "llm", "map", "", "One question to a language model.",
+    {"step", "llm", "map", "",
+     "One question to a language model. The output is the answer, or with `schema` the JSON value "
+     "in "
+     "it.",
      "llm: {route: writer, prompt: 'Say hello.'}"},
     {"step", "agent", "map", "", "A language model with tools, in turns.",
      "agent: {route: coder, prompt: 'Fix the test.', tools: [grep]}"},
@@ -292,8 +295,8 @@ constexpr KeyEntry kKeys[] = {
     {"basic", "user", "text", "required", "The user's name.", "user: bot"},
     {"basic", "password", "{secret: name}", "required", "The password.", "password: {secret: pw}"},
 
-    {"llm", "route", "name", "", "A routing policy that picks provider and model.",
-     "route: writer"},
+    {"llm", "route", "name", "",
+     "A name that the daemon's configuration gives to a provider and a model.", "route: writer"},
     {"llm", "model", "provider/model", "", "One model, without a route.", "model: openai/gpt"},
     {"llm", "system", "text", "", "The system prompt.", "system: You are terse."},
     {"llm", "prompt", "text", "", "The question.", "prompt: 'Summarise ${{ inputs.text }}'"},
@@ -301,8 +304,8 @@ constexpr KeyEntry kKeys[] = {
      "messages: [{role: user, content: Hello}]"},
     {"llm", "schema", "JSON Schema", "", "What the answer must look like.",
      "schema: {type: object, required: [title]}"},
-    {"llm", "repair", "whole number", "2", "Times the model is asked to mend a bad answer.",
-     "repair: 0"},
+    {"llm", "repair", "whole number", "2",
+     "Times the model is asked to mend an answer that does not fit `schema`.", "repair: 0"},
     {"llm", "max_tokens", "whole number", "the model's", "No longer answer than this.",
      "max_tokens: 2000"},
     {"llm", "temperature", "number", "the model's", "Chance in the answer.", "temperature: 0.2"},

@@ -16,6 +16,7 @@ bool RunsHere(StepKind kind) {
   switch (kind) {
     case StepKind::kRun:
     case StepKind::kHttp:
+    case StepKind::kLlm:
     case StepKind::kSet:
     case StepKind::kFail:
     case StepKind::kDo:
@@ -46,10 +47,10 @@ Finding NotYet(const char* code, const Span& span, std::string what, std::string
 
 void CheckStep(const Flow& flow, const Step& step, Findings* findings) {
   if (!RunsHere(step.kind)) {
-    findings->push_back(
-        NotYet("BL0501", step.span,
-               absl::StrCat("step `", step.id, "` of kind `", KindName(step.kind), "`"),
-               "the flow is valid; this release executes run, http, set, fail, do and parallel"));
+    findings->push_back(NotYet(
+        "BL0501", step.span,
+        absl::StrCat("step `", step.id, "` of kind `", KindName(step.kind), "`"),
+        "the flow is valid; this release executes run, http, llm, set, fail, do and parallel"));
   }
   const auto key = [&](bool used, const char* name) {
     if (!used) return;
