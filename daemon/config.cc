@@ -19,6 +19,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "daemon/model_config.h"
 #include "flowspec/reader.h"
 #include "flowspec/yaml.h"
 
@@ -226,7 +227,15 @@ class Loader {
     if (!root->is_map()) return wrong({1, 1}, "a configuration is a map of settings");
     std::vector<std::string> keys;
     for (const Setting& setting : kSettings) keys.emplace_back(setting.key);
+    keys.insert(keys.end(), {"providers", "routes"});
     for (const auto& [key, value] : root->entries) {
+      if (key->text == "providers" || key->text == "routes") {
+        const std::optional<ConfigProblem> problem = key->text == "providers"
+                                                         ? ReadProviders(*value, &config_.models)
+                                                         : ReadRoutes(*value, &config_.models);
+        if (problem) return wrong(flowspec::SpanOf(*problem->node, text, lines), problem->what);
+        continue;
+      }
       const Setting* setting = nullptr;
       for (const Setting& known : kSettings) {
         if (key->text == known.key) setting = &known;

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "daemon/exec/llm_provider.h"
 #include "daemon/log.h"
 
 namespace beamline::daemon {
@@ -23,6 +24,7 @@ struct Config {
   std::string http_allow;                        // as exec::HttpGuard::Parse reads it
   std::string http_proxy;                        // a URL; empty: none
   std::string http_ca_file;                      // PEM; empty: the system's alone
+  exec::LlmProviders models;                     // `providers` and `routes`, of the file only
 
   // What a flag asked for instead of a daemon.
   enum class Ask { kServe, kHelp, kVersion } ask = Ask::kServe;

@@ -22,6 +22,7 @@
 #include "daemon/exec/executors.h"
 #include "daemon/exec/http_client.h"
 #include "daemon/exec/http_executor.h"
+#include "daemon/exec/llm_executor.h"
 #include "daemon/exec/process_executor.h"
 #include "daemon/exec/supervisor.h"
 #include "daemon/exec/system_clock.h"
@@ -180,6 +181,9 @@ class Daemon {
         .guard = *std::move(guard), .proxy = config_.http_proxy, .ca_file = config_.http_ca_file});
     http_ = std::make_unique<exec::HttpExecutor>(*http_client_, "beamline/" BEAMLINE_VERSION);
     executors_.Add(flowspec::StepKind::kHttp, *http_);
+    llm_ = std::make_unique<exec::LlmExecutor>(*http_client_, config_.models,
+                                               "beamline/" BEAMLINE_VERSION, *outputs_);
+    executors_.Add(flowspec::StepKind::kLlm, *llm_);
     return absl::OkStatus();
   }
 
@@ -304,6 +308,7 @@ class Daemon {
   exec::Executors executors_{exec::SecretRules{}};
   std::unique_ptr<exec::ProcessExecutor> processes_;
   std::unique_ptr<exec::HttpExecutor> http_;
+  std::unique_ptr<exec::LlmExecutor> llm_;
   std::unique_ptr<exec::HttpClient> http_client_;
   std::unique_ptr<rpc::Server> server_;
 };

@@ -33,6 +33,8 @@ struct HttpRequest {
   // May be sent again by itself, when a connection that was kept open turns out to be dead. Others
   // get a new connection each.
   bool repeatable = true;
+  // The URL is the daemon's own, from its configuration: the guard is not asked.
+  bool configured = false;
   // Called on the client's thread with pieces of the body of a 2xx answer, which is then not kept.
   std::function<void(std::string_view)> on_data;
 };

@@ -154,7 +154,7 @@ bool HttpGuard::Allows(const Target& target, const IpAddress* address) const {
 absl::Status HttpGuard::Check(const Target& target, const IpAddress& address) const {
   const IpAddress meant = Inner(address);
   const char* special = WhatIsSpecial(meant);
-  if (special == nullptr || Allows(target, &meant)) return absl::OkStatus();
+  if (special == nullptr || target.configured || Allows(target, &meant)) return absl::OkStatus();
   if (loopback_by_name_ && IsLoopback(meant) && SaysLoopback(target.host) &&
       !target.redirected_from_outside) {
     return absl::OkStatus();

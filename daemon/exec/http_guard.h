@@ -34,6 +34,7 @@ class HttpGuard {
     int port = 0;
     // The URL came from a server out there, not from the flow; see Check.
     bool redirected_from_outside = false;
+    bool configured = false;  // the URL is the daemon's own: all is allowed
   };
 
   // Ok if `address` may be connected to for `target`; PermissionDenied says why not and what would

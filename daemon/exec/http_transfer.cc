@@ -72,7 +72,7 @@ absl::Status HttpTransfer::Parse() {
   absl::StatusOr<HttpUrl> url = ParseHttpUrl(request_.url);
   if (!url.ok()) return url.status();
   url_ = *std::move(url);
-  target_ = {url_.host, url_.port, false};
+  target_ = {url_.host, url_.port, false, request_.configured};
   return absl::OkStatus();
 }
 
