@@ -187,13 +187,11 @@ constexpr KeyEntry kKeys[] = {
      "run: make test"},
     {"step", "http", "map", "",
      "An HTTP request, sent by the daemon. The output has `status`, `headers`, and `json`, `body` "
-     "or "
-     "`body_base64`: JSON, text, anything else.",
+     "or `body_base64`: JSON, text, anything else.",
      "http: {url: https://example.org/health}"},
     {"step", "llm", "map", "",
      "One question to a language model. The output is the answer, or with `schema` the JSON value "
-     "in "
-     "it.",
+     "in it.",
      "llm: {route: writer, prompt: 'Say hello.'}"},
     {"step", "agent", "map", "", "A language model with tools, in turns.",
      "agent: {route: coder, prompt: 'Fix the test.', tools: [grep]}"},
