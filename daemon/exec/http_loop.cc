@@ -51,11 +51,13 @@ struct HttpLoop::Watch {
   curl_socket_t socket = -1;
 };
 
-HttpLoop::HttpLoop(uv_loop_t* loop, const HttpClient::Options& options)
+HttpLoop::HttpLoop(uv_loop_t* loop, HttpClient::Options options)
     : loop_(loop),
-      options_(options),
-      in_flight_max_(InFlightMax(options.in_flight_max)),
+      authorities_(options.ca_file),
+      options_(std::move(options)),
+      in_flight_max_(InFlightMax(options_.in_flight_max)),
       resolver_(loop) {
+  options_.ca_file = authorities_.path();
   InitializeCurl();
   multi_ = curl_multi_init();
   curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &OnSocket);

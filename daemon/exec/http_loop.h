@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
+#include "daemon/exec/authorities.h"
 #include "daemon/exec/http_client.h"
 #include "daemon/exec/http_resolver.h"
 #include "daemon/exec/http_transfer.h"
@@ -21,8 +22,8 @@ namespace beamline::exec {
 // Sockets are watched by epoll (below libuv), so a thousand that wait cost nothing.
 class HttpLoop {
  public:
-  // `loop` and `options` must outlive it.
-  HttpLoop(uv_loop_t* loop, const HttpClient::Options& options);
+  // `loop` must outlive it.
+  HttpLoop(uv_loop_t* loop, HttpClient::Options options);
   // REQUIRES: Finish was called, and `loop` has ended.
   ~HttpLoop() = default;
 
@@ -54,7 +55,8 @@ class HttpLoop {
   uint64_t Left(const HttpTransfer& transfer) const;
 
   uv_loop_t* const loop_;
-  const HttpClient::Options& options_;
+  const Authorities authorities_;
+  HttpClient::Options options_;  // with the authorities' file
   const size_t in_flight_max_;
   CURLM* multi_;
   uv_timer_t timer_;  // curl's

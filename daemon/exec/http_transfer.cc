@@ -146,6 +146,7 @@ absl::Status HttpTransfer::Prepare(const std::vector<IpAddress>& addresses, uint
   curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_PROXY, ThroughProxy() ? options_.proxy.c_str() : "");
+  curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);  // see Authorities
   if (!options_.ca_file.empty()) {
     curl_easy_setopt(easy, CURLOPT_CAINFO, options_.ca_file.c_str());
   }
@@ -316,6 +317,11 @@ void HttpTransfer::Judge(CURLcode code, bool out_of_time) {
   } else if (code == CURLE_OPERATION_TIMEDOUT && out_of_time) {
     failure = HttpFailure::kTimeout;
     message = absl::StrCat("timed out after ", absl::FormatDuration(request_.timeout));
+  }
+  if (absl::StrContains(message, "certificate problem")) {
+    absl::StrAppend(&message,
+                    "; `http_ca_file` in the daemon's configuration names authorities to "
+                    "trust besides the system's");
   }
   Fail(failure, std::move(message));
 }

@@ -82,6 +82,18 @@ TEST_CASE("the answer is printed as it comes, handed on, and counted") {
   CHECK(seen.Header("User-Agent") == "beamline/test");
 }
 
+TEST_CASE("what was said is printed while more is to come") {
+  World world([](const SeenRequest&) -> Reply {
+    return {
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 999\r\n\r\n"
+        "data: {\"choices\":[{\"delta\":{\"content\":\"Once upon \"}}]}\n\n",
+        Then::kHang};
+  });
+  const Reported pending = world.Start(world.AttemptOf(""));
+  CHECK(Eventually([&] { return world.sink.Text(ports::OutputStream::kStdout) == "Once upon "; }));
+  CHECK_FALSE(pending.Has());
+}
+
 const std::string kSchema = R"(,"schema":{"type":"object","required":["a"]})";
 
 TEST_CASE("an answer that does not fit is sent back, and all requests are counted") {
