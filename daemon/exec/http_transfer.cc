@@ -126,20 +126,7 @@ void HttpTransfer::SetResolved(const std::vector<IpAddress>& addresses) {
   curl_easy_setopt(easy, CURLOPT_RESOLVE, resolved_);
 }
 
-absl::Status HttpTransfer::Prepare(const std::vector<IpAddress>& addresses, uint64_t timeout_ms) {
-  absl::Status refused;
-  std::vector<IpAddress> allowed;
-  for (const IpAddress& address : addresses) {
-    const absl::Status check = options_.guard.Check(target_, address);
-    if (check.ok()) allowed.push_back(address);
-    refused.Update(check);
-  }
-  if (allowed.empty() && !refused.ok()) return refused;
-  response_ = {};
-  header_bytes_ = body_bytes_ = 0;
-  error_[0] = '\0';
-  curl_easy_reset(easy);
-  curl_easy_setopt(easy, CURLOPT_PRIVATE, this);
+void HttpTransfer::SetConnection(uint64_t timeout_ms) {
   curl_easy_setopt(easy, CURLOPT_URL, url_.text.c_str());
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
@@ -152,24 +139,46 @@ absl::Status HttpTransfer::Prepare(const std::vector<IpAddress>& addresses, uint
   }
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectMs);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout_ms));
+  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request_.repeatable ? 0L : 1L);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &OpenSocket);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
+}
+
+void HttpTransfer::SetAnswer() {
   if (request_.method != "HEAD") {  // which says a length, and sends nothing
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
                      static_cast<curl_off_t>(request_.response_bytes_max));
   }
   curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, kReceiveBytes);
-  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request_.repeatable ? 0L : 1L);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &OpenSocket);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &OnHeader);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &OnBody);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
+}
+
+absl::Status HttpTransfer::Prepare(const std::vector<IpAddress>& addresses, uint64_t timeout_ms) {
+  absl::Status refused;
+  std::vector<IpAddress> allowed;
+  for (const IpAddress& address : addresses) {
+    const absl::Status check = options_.guard.Check(target_, address);
+    if (check.ok()) allowed.push_back(address);
+    refused.Update(check);
+  }
+  if (allowed.empty() && !refused.ok()) return refused;
+  response_ = {};
+  header_bytes_ = body_bytes_ = 0;
+  error_[0] = '\0';
+  refused_ = absl::OkStatus();
+  curl_easy_reset(easy);
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, this);
+  SetConnection(timeout_ms);
+  SetResolved(allowed);
   SetMethod();
   SetHeaders();
-  SetResolved(allowed);
+  SetAnswer();
   return absl::OkStatus();
 }
 
@@ -243,49 +252,47 @@ bool HttpTransfer::IsRedirect() const {
   return moves && request_.redirects_max > 0 && response_.Find("location") != nullptr;
 }
 
-// RFC 9110, 15.4: 303 asks for a GET, and so do 301 and 302 in answer to a POST.
+void HttpTransfer::DropHeaders(bool (*drop)(const HttpHeader&)) {
+  std::vector<HttpHeader>& headers = request_.headers;
+  headers.erase(std::remove_if(headers.begin(), headers.end(), drop), headers.end());
+}
+
 bool HttpTransfer::FollowRedirect() {
-  const auto refuse = [this](HttpFailure failure, absl::string_view why) {
-    Fail(failure, absl::StrCat("redirected by ", url_.shown(), ": ", why));
+  const auto refuse = [this](absl::string_view why) {
+    Fail(HttpFailure::kRedirects, absl::StrCat("redirected by ", url_.shown(), ": ", why));
     return false;
   };
   if (++redirects_ > request_.redirects_max) {
-    return refuse(HttpFailure::kRedirects,
-                  absl::StrCat("more than ", request_.redirects_max, " times"));
+    return refuse(absl::StrCat("more than ", request_.redirects_max, " times"));
   }
   absl::StatusOr<HttpUrl> next = ResolveHttpUrl(url_, *response_.Find("location"));
-  if (!next.ok()) {
-    return refuse(HttpFailure::kRedirects, absl::string_view(next.status().message().data(),
-                                                             next.status().message().size()));
-  }
+  if (!next.ok()) return refuse(next.status().message());
   if (url_.scheme == "https" && next->scheme == "http") {
-    return refuse(HttpFailure::kRedirects,
-                  "it leads from https to http, where everybody reads along");
+    return refuse("it leads from https to http, where everybody reads along");
   }
   if (next->origin() != url_.origin()) {
-    auto& headers = request_.headers;
-    headers.erase(std::remove_if(headers.begin(), headers.end(),
-                                 [](const HttpHeader& header) { return header.own_origin; }),
-                  headers.end());
+    DropHeaders([](const HttpHeader& header) { return header.own_origin; });
   }
-  const int status = response_.status;
-  const bool keeps = request_.method == "GET" || request_.method == "HEAD";
-  if ((status == 303 && !keeps) || (status < 303 && request_.method == "POST")) {
-    request_.method = "GET";
-    request_.body.reset();
-    auto& headers = request_.headers;
-    headers.erase(std::remove_if(headers.begin(), headers.end(),
-                                 [](const HttpHeader& header) {
-                                   return absl::StartsWithIgnoreCase(header.name, "content-");
-                                 }),
-                  headers.end());
-  }
+  ChangeMethod();
   char* peer = nullptr;
   curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &peer);
   const std::optional<IpAddress> from = IpAddress::Parse(peer == nullptr ? "" : peer);
+  const bool outside = target_.redirected_from_outside || !from || !IsLoopback(*from);
   url_ = *std::move(next);
-  target_ = {url_.host, url_.port, target_.redirected_from_outside || !from || !IsLoopback(*from)};
+  target_ = {url_.host, url_.port, outside};
   return true;
+}
+
+// RFC 9110, 15.4: 303 asks for a GET, and so do 301 and 302 in answer to a POST.
+void HttpTransfer::ChangeMethod() {
+  const int status = response_.status;
+  const bool reads = request_.method == "GET" || request_.method == "HEAD";
+  const bool changes = (status == 303 && !reads) || (status < 303 && request_.method == "POST");
+  if (!changes) return;
+  request_.method = "GET";
+  request_.body.reset();
+  DropHeaders(
+      [](const HttpHeader& header) { return absl::StartsWithIgnoreCase(header.name, "content-"); });
 }
 
 bool HttpTransfer::EndHop(CURLcode code, bool out_of_time) {

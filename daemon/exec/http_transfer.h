@@ -62,6 +62,8 @@ class HttpTransfer {
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
 
+  void SetConnection(uint64_t timeout_ms);
+  void SetAnswer();
   void SetMethod();
   void SetHeaders();
   void SetResolved(const std::vector<IpAddress>& addresses);
@@ -69,6 +71,8 @@ class HttpTransfer {
   bool TakeBody(std::string_view bytes);
   bool IsRedirect() const;
   bool FollowRedirect();
+  void ChangeMethod();
+  void DropHeaders(bool (*drop)(const HttpHeader&));
   void Judge(CURLcode code, bool out_of_time);
   bool WasSent() const;
 
