@@ -103,11 +103,7 @@ absl::StatusOr<std::string> BodyJson(const EndedRequest& step, const HttpRespons
       return absl::InvalidArgumentError(
           absl::StrCat("the answer says that it is JSON, but ", json.status().message()));
     }
-    const std::string hidden = Hidden(step, *json);
-    if (hidden != *json && !IsJson(hidden)) {
-      return absl::InvalidArgumentError("the answer has a secret where *** cannot stand for it");
-    }
-    return absl::StrCat("\"json\":", hidden);
+    return absl::StrCat("\"json\":", *json);
   }
   const std::string body = Hidden(step, response.body);
   if (IsUtf8(body)) return absl::StrCat("\"body\":", flowspec::QuoteJson(body));
@@ -120,10 +116,16 @@ run::ReportAttempt Answered(const EndedRequest& step, const HttpResponse& respon
     return Report(step, run::Outcome::kFailed, "output",
                   absl::StrCat(Asked(step), ": ", body.status().message()));
   }
+  const std::string output = absl::StrCat("{", *body, ",\"headers\":", HeadersJson(response),
+                                          ",\"status\":", response.status, "}");
+  std::string hidden = Hidden(step, output);
+  if (hidden != output && !IsJson(hidden)) {
+    return Report(
+        step, run::Outcome::kFailed, "output",
+        absl::StrCat(Asked(step), ": the answer has a secret where *** cannot stand for it"));
+  }
   run::ReportAttempt report{.path = step.path, .attempt = step.attempt};
-  report.output = run::Value::Json(
-      absl::StrCat("{", *body, ",\"headers\":", Hidden(step, HeadersJson(response)),
-                   ",\"status\":", response.status, "}"));
+  report.output = run::Value::Json(std::move(hidden));
   return report;
 }
 

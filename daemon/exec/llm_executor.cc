@@ -62,11 +62,14 @@ struct LlmExecutor::Talk {
   std::function<void(run::ReportAttempt)> done;
   LlmStep step;
   std::string key;
-  EndedRequest ended;  // what reports begin with; `stopped` is guarded by mu_
+  EndedRequest ended;  // what reports begin with
   absl::Time start = absl::Now();
   run::Usage usage;  // of all requests so far
   int round = 0;
-  uint64_t request = 0;  // guarded by mu_; 0: none is under way
+
+  // Guarded by mu_.
+  uint64_t request = 0;  // 0: none is under way
+  std::optional<run::StopReason> stopped;
 
   // Of the current round, on the client's thread.
   SseParser parser;
@@ -124,7 +127,7 @@ void LlmExecutor::Stop(const run::RunId& run, const std::string& path, int32_t a
   ports::MutexLock lock(&mu_);
   const auto found = talks_.find(absl::StrCat(run.ToString(), "/", path, "/", attempt));
   if (found == talks_.end()) return;
-  found->second->ended.stopped = reason;
+  found->second->stopped = reason;
   if (found->second->request != 0) client_.Cancel(found->second->request);
 }
 
@@ -136,7 +139,7 @@ void LlmExecutor::Ask(const std::shared_ptr<Talk>& talk) {
   HttpRequest request = MakeRequest(talk);
   ports::MutexLock lock(&mu_);
   // A stop that came between two rounds finds the next one.
-  if (talk->ended.stopped) request.timeout = absl::ZeroDuration();
+  if (talk->stopped) request.timeout = absl::ZeroDuration();
   talk->request = client_.Start(std::move(request), [this, talk](const HttpResponse& response) {
     TakeResponse(talk, response);
   });
@@ -212,13 +215,14 @@ void LlmExecutor::TakeResponse(const std::shared_ptr<Talk>& talk, const HttpResp
   {
     ports::MutexLock lock(&mu_);
     talk->request = 0;
-    stopped = talk->ended.stopped;
+    stopped = talk->stopped;
   }
   Print(*talk, /*last=*/true);
   Add(talk->answer.usage, &talk->usage);
   talk->usage.request_id = ShortId(response);
   const std::string who = absl::StrCat(talk->step.provider->name, " ");
   if (stopped && response.failure != HttpFailure::kNone) {
+    talk->ended.stopped = stopped;
     return End(*talk, StoppedRequest(talk->ended));
   }
   if (response.status != 0 && response.status / 100 != 2) {

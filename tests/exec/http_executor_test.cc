@@ -313,6 +313,18 @@ TEST_CASE("secrets do not show in outputs and messages, though the server echoes
         std::string::npos);
 }
 
+TEST_CASE("a secret that would break the output's JSON fails the step") {
+  HttpServer server([](const SeenRequest&) {
+    return Answer(200, R"({"a":"b","c":1})", "Content-Type: application/json\r\n");
+  });
+  World world;
+  ports::Attempt attempt = world.AttemptOf(Get(server, "/"));
+  attempt.sensitive = {{"odd", R"("\":\"b\",")"}};  // the text ":"b","
+  const run::ReportAttempt report = world.Start(attempt).Wait();
+  CHECK(report.error.kind == "output");
+  CHECK(report.error.message.find("a secret where *** cannot stand") != std::string::npos);
+}
+
 TEST_CASE("a request can be stopped, also one that still waits for its turn") {
   HttpServer server([](const SeenRequest&) -> Reply { return {"", Then::kHang}; });
   HttpClient::Options options;
