@@ -293,6 +293,18 @@ std::string KeySection(const std::string& map, const std::string& title) {
   return absl::StrCat(".Ss ", title, "\n.Bl -tag -width Ds\n", items, ".El\n");
 }
 
+std::string ErrorSection() {
+  std::string text =
+      ".Sh KINDS OF ERRORS\nWhat failed is called one of these, in\n.Cm retry.match ,\n.Cm "
+      "retry.never\n"
+      "and\n.Ql steps.x.error.kind :\n.Bl -tag -width unavailable\n";
+  for (const flowspec::ErrorKindEntry& entry : flowspec::ErrorKinds()) {
+    absl::StrAppend(&text, ".It Cm ", MdocLiteral(entry.kind), "\n", MdocSentences(entry.text),
+                    "\n");
+  }
+  return text + ".El\n";
+}
+
 // The maps of the catalogue in its order, each once.
 std::vector<std::string> Maps() {
   std::vector<std::string> maps;
@@ -319,7 +331,7 @@ std::string FlowManual(const std::string& date) {
                                   ".Nd the format of flows\n",
                                   kIntroduction, Literal(kFirstFlow), ".Sh KEYS\n");
   for (const std::string& map : Maps()) absl::StrAppend(&text, KeySection(map, TitleOf(map)));
-  return absl::StrCat(text, kAfterKeys, Literal(kLongerFlow),
+  return absl::StrCat(text, kAfterKeys, Literal(kLongerFlow), ErrorSection(),
                       ".Sh SEE ALSO\n.Xr beamline 1 ,\n.Xr beamline-explain 1 ,\n"
                       ".Xr beamline-validate 1 ,\n.Xr jq 1 ,\n.Xr beamlined 8\n");
 }

@@ -125,6 +125,19 @@ void AppendTimes(const T& node, Json* object) {
   if (node.has_finished_at()) object->Text("finished_at", TimeText(node.finished_at()));
 }
 
+void AppendUsage(const v1::Usage& usage, std::string* out) {
+  Json object(out, '{', '}');
+  object.Text("provider", usage.provider());
+  object.Text("model", usage.model());
+  object.Optional("request_id", usage.request_id());
+  object.Number("requests", usage.requests());
+  object.Number("input_tokens", usage.input_tokens());
+  object.Number("cache_read_tokens", usage.cache_read_tokens());
+  object.Number("cache_write_tokens", usage.cache_write_tokens());
+  object.Number("output_tokens", usage.output_tokens());
+  object.Number("reasoning_tokens", usage.reasoning_tokens());
+}
+
 void AppendAttempt(const v1::Attempt& attempt, std::string* out) {
   Json object(out, '{', '}');
   object.Number("n", attempt.n());
@@ -138,6 +151,7 @@ void AppendAttempt(const v1::Attempt& attempt, std::string* out) {
     }
   }
   object.Optional("idempotency_key", attempt.idempotency_key());
+  if (attempt.has_usage()) AppendUsage(attempt.usage(), object.Key("usage"));
 }
 
 void AppendSteps(const google::protobuf::RepeatedPtrField<v1::Step>& steps,

@@ -19,6 +19,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "daemon/model_config.h"
 #include "flowspec/reader.h"
 #include "flowspec/yaml.h"
 
@@ -115,6 +116,24 @@ const Setting kSettings[] = {
     {"secrets_local", "BEAMLINE_SECRETS_LOCAL", "BOOL",
      "flows may read variables and files of the daemon as secrets (true; with --listen false)",
      [](const std::string& text, Config* config) { return SetBool(text, &config->secrets_local); }},
+    {"http_allow", "BEAMLINE_HTTP_ALLOW", "LIST",
+     "what http steps may reach that is not public: names and ranges, each with a :port if need be",
+     [](const std::string& text, Config* config) -> std::string {
+       config->http_allow = text;
+       return "";
+     }},
+    {"http_proxy", "BEAMLINE_HTTP_PROXY", "URL",
+     "what requests go through, but for those to http_allow and this machine (none)",
+     [](const std::string& text, Config* config) -> std::string {
+       config->http_proxy = text;
+       return absl::StrContains(text, "://") ? "" : "a URL";
+     }},
+    {"http_ca_file", "BEAMLINE_HTTP_CA_FILE", "FILE",
+     "certificate authorities to trust besides the system's, PEM",
+     [](const std::string& text, Config* config) -> std::string {
+       config->http_ca_file = text;
+       return text.empty() ? "a file" : "";
+     }},
 };
 
 std::string FlagOf(const Setting& setting) {
@@ -233,7 +252,15 @@ class Loader {
     if (!root->is_map()) return wrong({1, 1}, "a configuration is a map of settings");
     std::vector<std::string> keys;
     for (const Setting& setting : kSettings) keys.emplace_back(setting.key);
+    keys.insert(keys.end(), {"providers", "routes"});
     for (const auto& [key, value] : root->entries) {
+      if (key->text == "providers" || key->text == "routes") {
+        const std::optional<ConfigProblem> problem = key->text == "providers"
+                                                         ? ReadProviders(*value, &config_.models)
+                                                         : ReadRoutes(*value, &config_.models);
+        if (problem) return wrong(flowspec::SpanOf(*problem->node, text, lines), problem->what);
+        continue;
+      }
       const Setting* setting = nullptr;
       for (const Setting& known : kSettings) {
         if (key->text == known.key) setting = &known;

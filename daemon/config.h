@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "daemon/exec/llm_provider.h"
 #include "daemon/log.h"
 
 namespace beamline::daemon {
@@ -20,6 +21,10 @@ struct Config {
   absl::Duration idle_timeout = absl::Hours(3);  // zero: never, the default where `listen` is said
   int max_parallel = 8;                          // attempts of `run` steps at once
   absl::Duration grace = absl::Seconds(30);      // for running steps, when the daemon is to end
+  std::string http_allow;                        // as exec::HttpGuard::Parse reads it
+  std::string http_proxy;                        // a URL; empty: none
+  std::string http_ca_file;                      // PEM; empty: the system's alone
+  exec::LlmProviders models;                     // `providers` and `routes`, of the file only
 
   std::string listen;                     // "HOST:PORT" of the network; empty: not served
   std::string tls_cert, tls_key, tls_ca;  // PEM files, absolute; all or none

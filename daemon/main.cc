@@ -21,6 +21,9 @@
 #include "daemon/exec/evaluator_child.h"
 #include "daemon/exec/evaluator_pool.h"
 #include "daemon/exec/executors.h"
+#include "daemon/exec/http_client.h"
+#include "daemon/exec/http_executor.h"
+#include "daemon/exec/llm_executor.h"
 #include "daemon/exec/process_executor.h"
 #include "daemon/exec/scratch.h"
 #include "daemon/exec/supervisor.h"
@@ -181,15 +184,37 @@ class Daemon {
     return absl::OkStatus();
   }
 
+  absl::Status AddExecutors(const std::string& work_dir) {
+    processes_ = std::make_unique<exec::ProcessExecutor>(
+        exec::ProcessExecutor::Options{.work_dir = work_dir}, *outputs_, *blobs_);
+    executors_->Add(flowspec::StepKind::kRun, *processes_);
+    // Who may use this daemon's unix socket may reach this machine's ports anyway.
+    absl::StatusOr<exec::HttpGuard> guard =
+        exec::HttpGuard::Parse(config_.http_allow, /*loopback_by_name=*/config_.listen.empty());
+    if (!guard.ok()) {
+      return absl::FailedPreconditionError(absl::StrCat("http_allow: ", guard.status().message()));
+    }
+    if (!config_.http_ca_file.empty() && access(config_.http_ca_file.c_str(), R_OK) != 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("http_ca_file: cannot read ", config_.http_ca_file));
+    }
+    http_client_ = std::make_unique<exec::HttpClient>(exec::HttpClient::Options{
+        .guard = *std::move(guard), .proxy = config_.http_proxy, .ca_file = config_.http_ca_file});
+    http_ = std::make_unique<exec::HttpExecutor>(*http_client_, "beamline/" BEAMLINE_VERSION);
+    executors_->Add(flowspec::StepKind::kHttp, *http_);
+    llm_ = std::make_unique<exec::LlmExecutor>(*http_client_, config_.models,
+                                               "beamline/" BEAMLINE_VERSION, *outputs_);
+    executors_->Add(flowspec::StepKind::kLlm, *llm_);
+    return absl::OkStatus();
+  }
+
   absl::Status StartWork() {
     const std::string work_dir = config_.data_dir + "/scratch";
     logged_ = std::make_unique<LoggedStore>(*store_);
     evaluator_ = std::make_unique<exec::EvaluatorPool>(
         exec::EvaluatorPool::Options{.command = {"/proc/self/exe", "--evaluator"}});
-    processes_ = std::make_unique<exec::ProcessExecutor>(
-        exec::ProcessExecutor::Options{.work_dir = work_dir}, *outputs_, *blobs_);
     executors_.emplace(exec::SecretRules{.local = config_.secrets_local});
-    executors_->Add(flowspec::StepKind::kRun, *processes_);
+    if (absl::Status added = AddExecutors(work_dir); !added.ok()) return added;
     engine::EngineOptions options;
     options.attempts_max = config_.max_parallel;
     options.fatal = [this](const absl::Status& status) { EndAtOnce(status); };
@@ -311,6 +336,7 @@ class Daemon {
     scheduler_->Stop();
     engine_->Stop();
     processes_.reset();
+    http_client_.reset();
     evaluator_.reset();
     if (absl::Status status = store_->Checkpoint(); !status.ok()) {
       Log(LogLevel::kWarn, "checkpoint failed; the next start reads the log instead",
@@ -358,6 +384,9 @@ class Daemon {
   std::optional<exec::Executors> executors_;
   std::unique_ptr<exec::ProcessExecutor> processes_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
+  std::unique_ptr<exec::HttpExecutor> http_;
+  std::unique_ptr<exec::LlmExecutor> llm_;
+  std::unique_ptr<exec::HttpClient> http_client_;
   std::unique_ptr<rpc::Server> server_;
 };
 

@@ -29,8 +29,15 @@ struct KeyEntry {
   const char* example;
 };
 
+// What a failure is called: what `retry.match` and `steps.X.error.kind` see.
+struct ErrorKindEntry {
+  const char* kind;  // "timeout", "http:N"
+  const char* text;
+};
+
 absl::Span<const CodeEntry> Codes();
 absl::Span<const KeyEntry> Keys();
+absl::Span<const ErrorKindEntry> ErrorKinds();
 
 // Null if there is no such code.
 const CodeEntry* FindCode(std::string_view code);

@@ -246,8 +246,8 @@ constexpr CodeEntry kCodes[] = {
 
     // BL05xx: valid, but not for this release.
     {"BL0501", "a step kind that this release cannot execute",
-     "The flow is valid and can be checked, but this release executes run, set, fail, do and "
-     "parallel only.",
+     "The flow is valid and can be checked, but this release executes run, http, llm, set, "
+     "fail, do and parallel only.",
      "- id: ask\n  approve: {title: 'Ship it?'}", "- id: ship\n  run: ./ship"},
     {"BL0502", "a key that this release cannot execute",
      "The flow is valid and can be checked, but this release does not act on this key; it would "
@@ -259,10 +259,10 @@ constexpr CodeEntry kCodes[] = {
      "This release retries single steps. Put `retry` on the children.",
      "- id: work\n  retry: {max: 3}\n  do: [{id: a, run: ./a}]",
      "- id: work\n  do: [{id: a, run: ./a, retry: {max: 3}}]"},
-    {"BL0504", "secrets are not executed yet",
-     "This release cannot hand a `{secret: name}` to a step. A sensitive input can.",
-     "env: {TOKEN: {secret: cms}}",
-     "inputs: {token: {type: string, sensitive: true}}\n…\nenv: {TOKEN: '${{ inputs.token }}'}"},
+    {"BL0504", "a secret of a store",
+     "This release has no store of secrets. It takes them from the daemon's environment and from "
+     "files that the daemon can read.",
+     "secrets: {cms: {store: prod/cms}}", "secrets: {cms: {file: /etc/beamline/cms.token}}"},
     {"BL0505", "a trigger that this release does not fire",
      "`webhook` and `event` triggers are part of the format, but nothing listens for them yet; a "
      "flow that waited for one would wait for ever.",

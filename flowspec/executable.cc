@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "flowspec/expr.h"
 #include "flowspec/parse.h"
 #include "flowspec/yaml.h"
 
@@ -14,6 +15,8 @@ namespace {
 bool RunsHere(StepKind kind) {
   switch (kind) {
     case StepKind::kRun:
+    case StepKind::kHttp:
+    case StepKind::kLlm:
     case StepKind::kSet:
     case StepKind::kFail:
     case StepKind::kDo:
@@ -27,15 +30,13 @@ bool RunsHere(StepKind kind) {
   }
 }
 
-// In the body of a `run` step an object {"secret": …} can only be a secret: text is escaped.
-bool UsesSecret(const Step& step) {
-  if (step.kind != StepKind::kRun) return false;
-  for (const Piece& piece : step.input.pieces) {
-    if (piece.kind == Piece::Kind::kText && absl::StrContains(piece.text, "{\"secret\":\"")) {
-      return true;
-    }
-  }
-  return false;
+// In the body of a step an object {"secret": …} can only be a secret: text is escaped.
+bool UsesSecret(const Step& step, const Secret& secret) {
+  if (step.kind == StepKind::kSet || step.kind == StepKind::kFail) return false;
+  const std::string marker = absl::StrCat("{\"secret\":", QuoteJson(secret.name), "}");
+  return std::any_of(step.input.pieces.begin(), step.input.pieces.end(), [&](const Piece& piece) {
+    return piece.kind == Piece::Kind::kText && absl::StrContains(piece.text, marker);
+  });
 }
 
 bool Limited(const Budget& budget) { return budget.usd >= 0 || budget.tokens >= 0; }
@@ -47,12 +48,12 @@ Finding NotYet(const char* code, const Span& span, const std::string& what, std:
           .help = std::move(help)};
 }
 
-void CheckStep(const Step& step, Findings* findings) {
+void CheckStep(const Flow& flow, const Step& step, Findings* findings) {
   if (!RunsHere(step.kind)) {
-    findings->push_back(
-        NotYet("BL0501", step.span,
-               absl::StrCat("step `", step.id, "` of kind `", KindName(step.kind), "`"),
-               "the flow is valid; this release executes run, set, fail, do and parallel"));
+    findings->push_back(NotYet(
+        "BL0501", step.span,
+        absl::StrCat("step `", step.id, "` of kind `", KindName(step.kind), "`"),
+        "the flow is valid; this release executes every kind but agent and approve"));
   }
   const auto key = [&](bool used, const char* name) {
     if (!used) return;
@@ -71,9 +72,12 @@ void CheckStep(const Step& step, Findings* findings) {
          .span = step.span,
          .help = "put `retry` on the children that may fail"});
   }
-  if (UsesSecret(step)) {
+  for (const Secret& secret : flow.secrets) {
+    if (secret.source != "store" || !UsesSecret(step, secret)) continue;
     findings->push_back(
-        NotYet("BL0504", step.span, absl::StrCat("a secret in step `", step.id, "`"), ""));
+        NotYet("BL0504", step.span,
+               absl::StrCat("the `store` secret `", secret.name, "` of step `", step.id, "`"),
+               "name a variable or a file of the daemon: `{env: NAME}` or `{file: PATH}`"));
   }
 }
 
@@ -110,7 +114,7 @@ Findings CheckExecutable(const Flow& flow) {
                         .span = trigger.span,
                         .help = "take it out; `beamline submit NAME` starts runs from outside"});
   }
-  for (const Step& step : flow.steps) CheckStep(step, &findings);
+  for (const Step& step : flow.steps) CheckStep(flow, step, &findings);
   std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
     return std::tie(a.span.line, a.span.column) < std::tie(b.span.line, b.span.column);
   });

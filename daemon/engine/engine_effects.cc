@@ -88,6 +88,7 @@ void Engine::Run(LiveRun& live, const std::string& path, const run::RunAttempt& 
                          .path = path,
                          .step_id = state.step_of(node).id,
                          .kind = state.step_of(node).kind,
+                         .effect = state.step_of(node).effect,
                          .attempt = effect.attempt,
                          .idempotency_key = state.node(node).idempotency_key,
                          .trace_id = state.start.trace_id,

@@ -18,48 +18,45 @@ namespace {
 
 constexpr size_t kSecretBytesMax = 64 << 10;
 
-absl::Status Missing(const flowspec::Secret& secret, absl::string_view why) {
-  return absl::FailedPreconditionError(absl::StrCat("secret `", secret.name, "`: ", why));
-}
+absl::Status Missing(absl::string_view why) { return absl::FailedPreconditionError(why); }
 
-absl::StatusOr<std::string> FromEnvironment(const flowspec::Secret& secret) {
-  const char* value = getenv(secret.value.c_str());
+absl::StatusOr<std::string> FromEnvironment(const std::string& name) {
+  const char* value = getenv(name.c_str());
   if (value == nullptr || *value == '\0') {
-    return Missing(secret, absl::StrCat("$", secret.value,
-                                        " is not set in the daemon's environment; set it and start "
-                                        "the daemon again, or use a `file` secret"));
+    return Missing(absl::StrCat("$", name,
+                                " is not set in the daemon's environment; set it and start the "
+                                "daemon again, or use a file"));
   }
   return value;
 }
 
-absl::StatusOr<std::string> FromFile(const flowspec::Secret& secret) {
-  std::ifstream file(secret.value, std::ios::binary);
-  if (!file) {
-    return Missing(secret, absl::StrCat("the daemon cannot read the file ", secret.value));
-  }
+absl::StatusOr<std::string> FromFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Missing(absl::StrCat("the daemon cannot read the file ", path));
   std::string text(kSecretBytesMax + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kSecretBytesMax) {
-    return Missing(secret, absl::StrCat(secret.value, " is larger than 64 KiB"));
-  }
+  if (text.size() > kSecretBytesMax) return Missing(absl::StrCat(path, " is larger than 64 KiB"));
   text = std::string(absl::StripSuffix(absl::StripSuffix(text, "\n"), "\r"));
-  if (text.empty()) return Missing(secret, absl::StrCat("the file ", secret.value, " is empty"));
+  if (text.empty()) return Missing(absl::StrCat("the file ", path, " is empty"));
   return text;
 }
 
 absl::StatusOr<std::string> ValueOf(const SecretRules& rules, const flowspec::Secret& secret) {
-  if (!rules.local) {
-    return Missing(
-        secret,
-        absl::StrCat("this daemon serves the network and does not hand out its `", secret.source,
-                     "` secrets (secrets_local in its "
-                     "configuration allows it)"));
-  }
-  return secret.source == "env" ? FromEnvironment(secret) : FromFile(secret);
+  absl::StatusOr<std::string> value =
+      rules.local ? ReadSecret(secret.source, secret.value)
+                  : Missing(absl::StrCat(
+                        "this daemon serves the network and does not hand out its `", secret.source,
+                        "` secrets (secrets_local in its configuration allows it)"));
+  if (value.ok()) return value;
+  return Missing(absl::StrCat("secret `", secret.name, "`: ", value.status().message()));
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> ReadSecret(absl::string_view source, const std::string& place) {
+  return source == "env" ? FromEnvironment(place) : FromFile(place);
+}
 
 absl::Status ReadSecrets(const SecretRules& rules, ports::Attempt* attempt) {
   for (const flowspec::Secret& secret : attempt->secrets) {
@@ -73,6 +70,13 @@ absl::Status ReadSecrets(const SecretRules& rules, ports::Attempt* attempt) {
                                     flowspec::QuoteJson(*value));
   }
   return absl::OkStatus();
+}
+
+const std::string* FindSensitive(const ports::Attempt& attempt, absl::string_view name) {
+  for (const auto& [known, text] : attempt.sensitive) {
+    if (known == name) return &text;
+  }
+  return nullptr;
 }
 
 }  // namespace beamline::exec

@@ -4,6 +4,8 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "daemon/ports/executor.h"
 
 namespace beamline::exec {
@@ -19,5 +21,12 @@ struct SecretRules {
 // FailedPrecondition: a value is not there (now); says which, whence, and what to do. A file is
 // read up to 64 KiB, without its last line end.
 absl::Status ReadSecrets(const SecretRules& rules, ports::Attempt* attempt);
+
+// The value that `source` ("env" or "file") and `place` (a variable of this process, or a path)
+// name. FailedPrecondition: it is not there. A file is read as above.
+absl::StatusOr<std::string> ReadSecret(absl::string_view source, const std::string& place);
+
+// The JSON text of the entry `name` of Attempt::sensitive; null if there is none.
+const std::string* FindSensitive(const ports::Attempt& attempt, absl::string_view name);
 
 }  // namespace beamline::exec

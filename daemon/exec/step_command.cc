@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "daemon/exec/descendants.h"
+#include "daemon/exec/secrets.h"
 
 namespace beamline::exec {
 namespace {
@@ -42,9 +43,7 @@ absl::StatusOr<json> Resolve(json value, const ports::Attempt& attempt) {
   if ((only.key() != "sensitive" && only.key() != "secret") || !only->is_string()) return value;
   const auto& name = only->get_ref<const std::string&>();
   const std::string full = absl::StrCat(only.key() == "secret" ? ports::kSecretPrefix : "", name);
-  for (const auto& [known, text] : attempt.sensitive) {
-    if (known == full) return json::parse(text);
-  }
+  if (const std::string* text = FindSensitive(attempt, full)) return json::parse(*text);
   return Bad(absl::StrCat("the ", only.key(), " value \"", name, "\" is not known any more"));
 }
 
@@ -68,13 +67,6 @@ absl::Status ReadArguments(const json& body, const ports::Attempt& attempt, Step
     return Bad("`run` names no program");
   }
   return absl::OkStatus();
-}
-
-// W3C trace context: the attempt is the parent, its span id a hash of its name (FNV-1a).
-std::string TraceParent(const ports::Attempt& attempt) {
-  uint64_t span = 0xcbf29ce484222325;
-  for (unsigned char c : AttemptName(attempt)) span = (span ^ c) * 0x100000001b3;
-  return absl::StrCat("00-", attempt.trace_id, "-", absl::Hex(span | 1, absl::kZeroPad16), "-01");
 }
 
 void AddOwnVariables(const ports::Attempt& attempt, absl::string_view output_path,
@@ -186,6 +178,12 @@ Variables BaseEnvironment(char** environment) {
 
 std::string AttemptName(const ports::Attempt& attempt) {
   return absl::StrCat(attempt.run.ToString(), "/", attempt.path, "/", attempt.attempt);
+}
+
+std::string TraceParent(const ports::Attempt& attempt) {
+  uint64_t span = 0xcbf29ce484222325;
+  for (unsigned char c : AttemptName(attempt)) span = (span ^ c) * 0x100000001b3;
+  return absl::StrCat("00-", attempt.trace_id, "-", absl::Hex(span | 1, absl::kZeroPad16), "-01");
 }
 
 std::vector<std::string> SecretTexts(const ports::Attempt& attempt) {

@@ -32,6 +32,10 @@ Variables BaseEnvironment(char** environment);
 // "<run>/<path>/<n>": the attempt as $BEAMLINE_ATTEMPT and the supervisor name it.
 std::string AttemptName(const ports::Attempt& attempt);
 
+// W3C trace context: the attempt is the parent, its span id a hash of its name (FNV-1a).
+// REQUIRES: Attempt::trace_id has its 32 digits.
+std::string TraceParent(const ports::Attempt& attempt);
+
 // The texts that must not be shown: the values of Attempt::sensitive, and every text inside them.
 std::vector<std::string> SecretTexts(const ports::Attempt& attempt);
 

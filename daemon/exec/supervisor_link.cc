@@ -18,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "daemon/exec/file_limit.h"
 
 namespace beamline::exec {
 namespace {
@@ -118,6 +119,7 @@ absl::Status SupervisorLink::Connect() {
     return absl::UnavailableError(
         absl::StrCat("cannot run the supervisor ", command_.front(), ": ", strerror(error)));
   }
+  RestoreFileLimit(pid_);
   socket_ = ends[0];
   poll_ = new uv_poll_t;
   uv_poll_init(loop_, poll_, socket_);

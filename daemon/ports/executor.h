@@ -23,6 +23,8 @@ struct Attempt {
   std::string path;     // "enrich[17]/load"
   std::string step_id;  // "load"
   flowspec::StepKind kind = flowspec::StepKind::kRun;
+  flowspec::Effect effect =
+      flowspec::Effect::kIdempotent;  // what may be done if its end is unknown
   int32_t attempt = 1;
   std::string input;  // JSON text of the resolved body (flowspec::Step::input) plus
                       // "artifacts": {name: {"path": …, "report": …}} where the step has some

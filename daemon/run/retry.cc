@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 
@@ -17,11 +18,37 @@ uint64_t Mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-bool Names(const std::vector<std::string>& list, const Error& error) {
-  return std::any_of(list.begin(), list.end(), [&](const std::string& entry) {
-    return entry == error.kind ||
-           (error.exit_code >= 0 && entry == absl::StrCat("exit:", error.exit_code));
+// Words for several kinds at once.
+struct Family {
+  const char* word;
+  const char* kind;
+};
+constexpr Family kFamilies[] = {{"rate", "http:429"},
+                                {"unavailable", "http:502"},
+                                {"unavailable", "http:503"},
+                                {"unavailable", "http:504"}};
+
+// What another attempt would only meet again: retried if `match` names it, not otherwise.
+constexpr const char* kLasting[] = {"auth",      "context",    "filtered",   "length",
+                                    "not_found", "permission", "provider",   "quota",
+                                    "refusal",   "too_large",  "unsupported"};
+
+bool Lasts(const Error& error) {
+  return std::find(std::begin(kLasting), std::end(kLasting), error.kind) != std::end(kLasting);
+}
+
+bool Names(const std::string& entry, const Error& error) {
+  if (entry == error.kind) return true;
+  if (error.exit_code >= 0 && entry == absl::StrCat("exit:", error.exit_code)) return true;
+  if (entry == "http" && error.kind.rfind("http:", 0) == 0) return true;
+  return std::any_of(std::begin(kFamilies), std::end(kFamilies), [&](const Family& family) {
+    return entry == family.word && error.kind == family.kind;
   });
+}
+
+bool Names(const std::vector<std::string>& list, const Error& error) {
+  return std::any_of(list.begin(), list.end(),
+                     [&](const std::string& entry) { return Names(entry, error); });
 }
 
 }  // namespace
@@ -40,7 +67,7 @@ absl::Duration RetryDelay(const flowspec::Retry& retry, int32_t attempt, uint64_
 bool RetryMatches(const flowspec::Retry& retry, const Error& error) {
   if (error.kind == "fail" || error.kind == "expression") return false;
   if (Names(retry.never, error)) return false;
-  return retry.match.empty() || Names(retry.match, error);
+  return retry.match.empty() ? !Lasts(error) : Names(retry.match, error);
 }
 
 }  // namespace beamline::run

@@ -41,8 +41,7 @@ class Value {
   bool is_blob_ = false;
 };
 
-// Why something failed. `kind` is what `retry.match` sees: exit, timeout, deadline, spawn,
-// expression, schema, output, stopped, unknown, fail, … (the catalogue is in docs/man).
+// Why something failed. `kind` is what `retry.match` sees; flowspec::ErrorKinds lists them.
 struct Error {
   std::string kind;        // empty = no error
   std::string message;     // for people

@@ -108,6 +108,7 @@ class Shell:
             "PATH": f"{bin_dir}:{os.environ['PATH']}", "HOME": str(self.root), "LANG": "C.UTF-8",
             "XDG_CONFIG_HOME": str(self.root / "config"), "XDG_STATE_HOME": str(self.root / "state"),
             "XDG_RUNTIME_DIR": str(self.root / "run"), "SHELL": "/bin/bash", "TZ": "UTC",
+            "TESTS": str(Path(__file__).resolve().parent.parent),
         }
         (self.root / "run").mkdir(mode=0o700)
 

@@ -38,4 +38,25 @@ TEST_CASE("match and never name kinds of errors and exit codes") {
   CHECK_FALSE(RetryMatches(flowspec::Retry{.max = 3}, {"fail", "the flow says so"}));
 }
 
+TEST_CASE("words for several statuses name each of them") {
+  const auto matches = [](const char* word, const char* kind) {
+    return RetryMatches(flowspec::Retry{.max = 3, .match = {word}}, {kind, ""});
+  };
+  CHECK(matches("http", "http:404"));
+  CHECK(matches("http:404", "http:404"));
+  CHECK(matches("rate", "http:429"));
+  CHECK(matches("rate", "rate"));
+  CHECK(matches("unavailable", "http:503"));
+  CHECK_FALSE(matches("unavailable", "http:500"));
+  CHECK_FALSE(matches("http:40", "http:404"));
+}
+
+TEST_CASE("what lasts is retried only by name") {
+  flowspec::Retry retry{.max = 3};
+  CHECK_FALSE(RetryMatches(retry, {"quota", ""}));
+  CHECK(RetryMatches(retry, {"overloaded", ""}));
+  retry.match = {"refusal"};
+  CHECK(RetryMatches(retry, {"refusal", ""}));
+}
+
 }  // namespace beamline::run
