@@ -255,8 +255,9 @@ constexpr CodeEntry kCodes[] = {
      "- id: build\n  matrix: {cc: [gcc, clang]}\n  run: make",
      "- id: build\n  foreach: {items: [gcc, clang], as: cc}\n  env: {CC: '${{ cc }}'}\n  run: "
      "make"},
-    {"BL0503", "`retry` on a step with children",
-     "This release retries single steps. Put `retry` on the children.",
+    {"BL0503", "a key about attempts on a step that makes none",
+     "`retry`, `cache` and `concurrency` are about attempts. Steps with children make none, and "
+     "neither does a `wait`: put the key on the children.",
      "- id: work\n  retry: {max: 3}\n  do: [{id: a, run: ./a}]",
      "- id: work\n  do: [{id: a, run: ./a, retry: {max: 3}}]"},
     {"BL0504", "a secret of a store",

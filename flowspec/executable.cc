@@ -48,6 +48,24 @@ Finding NotYet(const char* code, const Span& span, const std::string& what, std:
           .help = std::move(help)};
 }
 
+// Keys that are about attempts, on a step that makes none of its own.
+void CheckAttempts(const Step& step, Findings* findings) {
+  const bool container = step.kind == StepKind::kDo || step.kind == StepKind::kParallel;
+  if (!container && step.kind != StepKind::kWait) return;
+  const std::pair<bool, const char*> keys[] = {{step.retry.max > 1, "retry"},
+                                               {step.cache.has_value(), "cache"},
+                                               {step.concurrency.has_value(), "concurrency"}};
+  for (const auto& [used, name] : keys) {
+    if (!used) continue;
+    findings->push_back(
+        {.code = "BL0503",
+         .message = absl::StrCat("`", name, "` on `", KindName(step.kind), "` is not supported"),
+         .span = step.span,
+         .help = container ? absl::StrCat("put `", name, "` on the children")
+                           : "a wait has no attempts; what it waits for can be repeated"});
+  }
+}
+
 void CheckStep(const Flow& flow, const Step& step, Findings* findings) {
   if (!RunsHere(step.kind)) {
     findings->push_back(NotYet(
@@ -60,18 +78,9 @@ void CheckStep(const Flow& flow, const Step& step, Findings* findings) {
     findings->push_back(
         NotYet("BL0502", step.span, absl::StrCat("`", name, "` of step `", step.id, "`"), ""));
   };
-  key(step.cache.has_value(), "cache");
-  key(step.concurrency.has_value(), "concurrency");
   key(Limited(step.budget), "budget");
   key(!step.runs_on.empty(), "runs_on");
-  const bool container = step.kind == StepKind::kDo || step.kind == StepKind::kParallel;
-  if (container && step.retry.max > 1) {
-    findings->push_back(
-        {.code = "BL0503",
-         .message = absl::StrCat("`retry` on `", KindName(step.kind), "` is not supported"),
-         .span = step.span,
-         .help = "put `retry` on the children that may fail"});
-  }
+  CheckAttempts(step, findings);
   for (const Secret& secret : flow.secrets) {
     if (secret.source != "store" || !UsesSecret(step, secret)) continue;
     findings->push_back(
@@ -103,8 +112,6 @@ Findings CheckExecutable(const Flow& flow) {
     findings.push_back(
         NotYet("BL0502", KeySpan(flow, name), absl::StrCat("`", name, "` of the flow"), ""));
   };
-  key(flow.concurrency.has_value(), "concurrency");
-  key(flow.idempotency.has_value(), "idempotency");
   key(Limited(flow.budget), "budget");
   for (const Trigger& trigger : flow.triggers) {
     if (trigger.kind == Trigger::Kind::kCron || trigger.kind == Trigger::Kind::kFlow) continue;

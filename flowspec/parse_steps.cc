@@ -150,6 +150,24 @@ int StepParser::ReadKind(const Node& node, const Scope& scope) {
   return kind;
 }
 
+// A step is multiplied in one way only.
+void StepParser::CheckFanOut(const Node& node) {
+  const Node* first = nullptr;
+  std::string name;
+  for (const char* key : {"foreach", "matrix", "loop"}) {
+    const Node* found = node.Find(key);
+    if (found == nullptr) continue;
+    if (first != nullptr) {
+      Finding& finding = reader_.Error(
+          "BL0109", *found, absl::StrCat("`", name, "` and `", key, "` on the same step"));
+      finding.help = "put one of them on a `do` around the step";
+      return;
+    }
+    first = found;
+    name = key;
+  }
+}
+
 void StepParser::FillStep(int32_t index, const Node& node, Scope before) {
   const int kind = ReadKind(node, before);
   const bool container =
@@ -162,6 +180,7 @@ void StepParser::FillStep(int32_t index, const Node& node, Scope before) {
   Scope own = before;
   if (const Node* foreach = node.Find("foreach")) ReadForeach(*foreach, before, &own, &step);
   if (const Node* matrix = node.Find("matrix")) ReadMatrix(*matrix, before, &own, &step);
+  CheckFanOut(node);
   if (const Node* loop = node.Find("loop")) {
     own.roots |= kRootLoop;
     ReadLoop(*loop, own, container, &step);

@@ -22,6 +22,7 @@ class StepParser {
   int32_t ParseStep(const Node& written, int32_t parent, const Scope& around);
   int32_t ParseCompensation(const Node& node, const Step& undone, const Scope& own);
   // Everything but id and needs, into the step at `index`.
+  void CheckFanOut(const Node& node);
   void FillStep(int32_t index, const Node& node, Scope before);
   void ReadId(Fields& fields, int32_t index);
   void ReadNeeds(const Node& needs, StepNotes* notes);
