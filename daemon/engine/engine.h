@@ -134,6 +134,8 @@ class Engine {
     bool draining = false;
   };
   Activity activity() const;
+  // Of the engine's thread; runs that only wait are elsewhere.
+  size_t runs_in_memory() const { return runs_.size(); }
   std::vector<std::string> problems() const;
 
   // One turn of the loop: takes what is in the mailbox, waiting at most `wait` for something; and

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "daemon/run/event.h"
+#include "flowspec/digest.h"
 #include "flowspec/inputs.h"
 #include "flowspec/jq.h"
 #include "tests/run/describe.h"
@@ -18,7 +19,7 @@ std::array<uint8_t, 10> FakeClock::Entropy() {
 }
 
 void FakeExecutor::Start(ports::Attempt attempt, std::function<void(run::ReportAttempt)> done) {
-  running_[attempt.path] = {attempt.attempt, std::move(done)};
+  running_[{attempt.path, attempt.run}] = {attempt.attempt, std::move(done)};
   started.push_back(std::move(attempt));
 }
 
@@ -29,13 +30,26 @@ void FakeExecutor::Stop(const run::RunId&, const std::string& path, int32_t atte
 }
 
 void FakeExecutor::Finish(const std::string& path, run::ReportAttempt report) {
-  const auto found = running_.find(path);
-  REQUIRE_MESSAGE(found != running_.end(), path);
-  Running running = std::move(found->second);
-  running_.erase(found);
-  report.path = path;
+  const auto found = running_.lower_bound({path, run::RunId()});
+  REQUIRE_MESSAGE((found != running_.end() && found->first.first == path), path);
+  Finish(found, std::move(report));
+}
+
+void FakeExecutor::Finish(std::map<std::pair<std::string, run::RunId>, Running>::iterator at,
+                          run::ReportAttempt report) {
+  Running running = std::move(at->second);
+  report.path = at->first.first;
+  running_.erase(at);
   report.attempt = running.attempt;
   running.done(std::move(report));
+}
+
+void FakeExecutor::SucceedOf(const run::RunId& run, const std::string& path) {
+  const auto found = running_.find({path, run});
+  REQUIRE_MESSAGE(found != running_.end(), path);
+  run::ReportAttempt report;
+  report.output = run::Value::Json("null");
+  Finish(found, std::move(report));
 }
 
 void FakeExecutor::Succeed(const std::string& path, std::string output) {
@@ -53,7 +67,7 @@ void FakeExecutor::Fail(const std::string& path, run::Error error) {
 
 std::vector<std::string> FakeExecutor::running() const {
   std::vector<std::string> paths;
-  for (const auto& [path, running] : running_) paths.push_back(path);
+  for (const auto& [place, running] : running_) paths.push_back(place.first);
   return paths;
 }
 
@@ -107,6 +121,11 @@ void Bench::Begin(const std::string& yaml, const std::string& inputs, const std:
                        .actor = "uid:1"};
   request.request_id = request_id;
   request.request_hash = request_hash;
+  request.break_at = break_at;
+  for (const auto& [path, source] : files) {
+    request.files.push_back({path, flowspec::Sha256Hex(source)});
+    request.sources.push_back({request.files.back().digest, path, source});
+  }
   engine->StartRun(std::move(request), [this](absl::StatusOr<Started> started) {
     starts.push_back(std::move(started));
   });

@@ -30,8 +30,9 @@ class FakeExecutor : public ports::Executor {
   void Stop(const run::RunId& run, const std::string& path, int32_t attempt, run::StopReason reason,
             bool force) override;
 
-  // Ends the running attempt of `path`. REQUIRES: there is one.
+  // Ends the running attempt of `path`, of the oldest run that has one. REQUIRES: there is one.
   void Succeed(const std::string& path, std::string output = "null");
+  void SucceedOf(const run::RunId& run, const std::string& path);
   void Fail(const std::string& path, run::Error error);
   void Finish(const std::string& path, run::ReportAttempt report);
   std::vector<std::string> running() const;  // paths, in alphabetical order
@@ -44,7 +45,9 @@ class FakeExecutor : public ports::Executor {
     int32_t attempt;
     std::function<void(run::ReportAttempt)> done;
   };
-  std::map<std::string, Running> running_;
+  void Finish(std::map<std::pair<std::string, run::RunId>, Running>::iterator at,
+              run::ReportAttempt report);
+  std::map<std::pair<std::string, run::RunId>, Running> running_;
 };
 
 // jq in this very process.
@@ -106,6 +109,9 @@ class Bench {
   std::unique_ptr<FakeExecutor> executor;
   std::unique_ptr<Engine> engine;
   std::vector<absl::StatusOr<Started>> starts;  // answers to Begin
+  // What the next runs bring along: files by path, steps to be held.
+  std::map<std::string, std::string> files;
+  std::vector<std::string> break_at;
   std::vector<absl::Status> fatal;
 
  private:
