@@ -75,6 +75,7 @@ class Scheduler {
     absl::TimeZone zone;
     absl::Time next = absl::InfiniteFuture();  // its place in agenda_
     std::deque<ports::DueStart> due;
+    int tries = 0;  // in a row that failed for what a busy machine explains
   };
   struct Attempt {  // to make one start
     uint64_t trigger = 0;

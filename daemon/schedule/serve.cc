@@ -14,6 +14,14 @@ constexpr size_t kStartsMax = 256;
 // Starts that wait for one trigger's runs to end.
 constexpr size_t kQueueMax = 1000;
 
+// How often a start is tried whose inputs took too long to evaluate, or whose evaluator was killed:
+// a busy machine explains both, and the next time may be a day away.
+constexpr int kTriesMax = 5;
+
+bool MayPass(const absl::Status& status) {
+  return absl::IsDeadlineExceeded(status) || absl::IsInternal(status);
+}
+
 // What passes by itself: the daemon drains, or the evaluator is being replaced.
 bool Passing(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsCancelled(status);
@@ -102,11 +110,12 @@ void Scheduler::Make(std::vector<Attempt>& attempts) {
 void Scheduler::Conclude(const Attempt& attempt, absl::Time now, Changes* changes) {
   Entry& entry = entries_.at(attempt.trigger);
   const absl::Status& status = attempt.result.status();
-  if (Passing(status)) {
+  if (Passing(status) || (MayPass(status) && ++entry.tries < kTriesMax)) {
     ready_.insert(attempt.trigger);
     try_again_ = true;
     return;
   }
+  entry.tries = 0;
   ports::TriggerChange change{.trigger = attempt.trigger, .settle = {attempt.due.no}};
   if (status.ok()) {
     change.run = entry.row.run = attempt.result->run;

@@ -219,6 +219,28 @@ TEST_CASE("a start that cannot be made is told, and the next one is tried") {
   CHECK(world.decisions.size() == 2);
 }
 
+TEST_CASE("inputs that take too long on a busy machine are tried again, a few times") {
+  World world;
+  world.At("2031-05-17T11:30:00Z");
+  world.Register(Flow("hourly",
+                      "{cron: '0 * * * *', inputs: {n: '${{ trigger.scheduled_at[11:13] }}'}}",
+                      "inputs: {n: {type: string}}\n"));
+  SUBCASE("and then the run starts") {
+    world.evaluator.timeouts = 3;
+    world.At("2031-05-17T12:00:00Z");
+    CHECK(world.Inputs() == Lines{R"({"n":"12"})"});
+    CHECK(world.decisions == Lines{"hourly 17T12:00 started"});
+  }
+  SUBCASE("or it is told that it cannot") {
+    world.evaluator.timeouts = 1000;
+    world.At("2031-05-17T12:00:00Z");
+    world.Settle();
+    CHECK(world.Runs().empty());
+    CHECK(world.decisions == Lines{"hourly 17T12:00 failed"});
+    CHECK(world.evaluator.timeouts == 995);
+  }
+}
+
 TEST_CASE("while the daemon drains, starts stay owed") {
   World world;
   world.At("2031-05-17T11:30:00Z");

@@ -10,10 +10,9 @@
 namespace beamline::schedule {
 
 void World::Boot() {
-  Hands hands{
-      bench.disk, {bench.disk, bench.blobs, bench.evaluator, bench.clock, bench.engine->flows()},
-      {},         {},
-      {},         {}};
+  Hands hands{bench.disk, {bench.disk, bench.blobs, evaluator, bench.clock, bench.engine->flows()},
+              {},         {},
+              {},         {}};
   hands.write = [this](const std::function<void()>& work) { Operate(work); };
   hands.start = [this](engine::StartRequest request,
                        const std::function<void(absl::StatusOr<engine::Started>)>& done) {
