@@ -159,6 +159,7 @@ class Writer {
 
   // What most runs do not have.
   void PutRare(const run::RunStarted& f, v1::RunStarted* m) const {
+    Put(f.trigger, m, &v1::RunStarted::mutable_trigger);
     if (f.parent) {
       v1::RunParent* parent = m->mutable_parent();
       parent->set_run_id(f.parent->run.ToString());

@@ -56,6 +56,7 @@ run::RunStarted StartOf(const StartRequest& request, const run::RunId& run) {
                         request.request_id,
                         request.request_hash};
   start.parent = request.parent;
+  if (!request.trigger.empty()) start.trigger = run::Value::Json(request.trigger);
   start.files = request.files;
   start.flow_path = request.flow_path;
   start.break_at = request.break_at;
@@ -204,6 +205,11 @@ void Engine::Handle(StartMessage message) {
   absl::StatusOr<run::Value> inputs = Spill(std::move(request.inputs_json), world_.blobs);
   if (!inputs.ok()) return refuse(inputs.status());
   wish.start.inputs = *std::move(inputs);
+  if (!request.trigger.empty()) {
+    absl::StatusOr<run::Value> trigger = Spill(std::move(request.trigger), world_.blobs);
+    if (!trigger.ok()) return refuse(trigger.status());
+    wish.start.trigger = *std::move(trigger);
+  }
   if (absl::Status turn = TakeTurn(message, &wish.start); !turn.ok()) return refuse(turn);
   auto events = run::Advance(live->state, {request.actor, 0, std::move(wish)}, world_.clock.Now());
   if (!events.ok()) return refuse(events.status());

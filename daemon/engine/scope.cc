@@ -105,6 +105,8 @@ void Scope::AddRoot(const RunState& state, const flowspec::Reference& reference,
   LazyText text;
   if (reference.root == "inputs") {
     text.Add(state.start.inputs);
+  } else if (reference.root == "trigger") {
+    text.Add(state.start.trigger);
   } else if (reference.root == "run") {
     text.Add(RunJson(state));
   } else if (reference.root == "now") {

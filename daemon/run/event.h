@@ -63,6 +63,7 @@ struct RunStarted {
   std::string workspace;  // absolute directory that relative `dir` and paths start from
   std::string request_id, request_hash;  // of the client's start request; may be empty
   std::optional<Parent> parent;
+  Value trigger;  // JSON object: what started it; absent: a person or program
   std::vector<BundledFlow> files;
   std::string flow_path;              // of this flow among `files`; empty: the submitted one
   std::vector<std::string> break_at;  // ids of steps that are held before they start

@@ -120,7 +120,7 @@ absl::StatusOr<engine::StartRequest> MakeRequest(const Sources& sources,
   auto occasion = OccasionJson(sources, trigger, due);
   if (!occasion.ok()) return occasion.status();
   auto json =
-      EvaluateInputs(sources, trigger.tenant, **flow, triggers[index], *std::move(occasion));
+      EvaluateInputs(sources, trigger.tenant, **flow, triggers[index], *occasion);
   if (!json.ok()) return json.status();
   flowspec::CheckedInputs inputs = flowspec::CheckInputs((*flow)->flow(), *json);
   if (!inputs.violations.empty()) {
@@ -133,6 +133,7 @@ absl::StatusOr<engine::StartRequest> MakeRequest(const Sources& sources,
   request.flow = *std::move(flow);
   request.inputs_json = std::move(inputs.json);
   request.sensitive = std::move(inputs.sensitive);
+  request.trigger = *std::move(occasion);
   request.actor = absl::StrCat("trigger:", trigger.spec.kind);
   request.tenant = trigger.tenant;
   request.trace_id = NewTraceId(sources.clock);
