@@ -109,6 +109,7 @@ class Shell:
             "XDG_CONFIG_HOME": str(self.root / "config"), "XDG_STATE_HOME": str(self.root / "state"),
             "XDG_RUNTIME_DIR": str(self.root / "run"), "SHELL": "/bin/bash", "TZ": "UTC",
         }
+        self.env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         (self.root / "run").mkdir(mode=0o700)
 
     def run(self, command):
