@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -54,8 +55,9 @@ grpc::ServerUnaryReactor* Answer(const Peers& peers, Context* context, const Wor
   return reactor;
 }
 
-// Between a reactor's calls of gRPC and gRPC's calls of the reactor, on other threads. gRPC orders
-// them itself, but is built without the thread sanitizer, which sees this instead.
+// Orders what a reactor did before it called gRPC (Give) before what it does when gRPC calls it
+// back on another thread (Take). gRPC does so itself, but in a library that is built without the
+// thread sanitizer, which would take every reactor for a race.
 class HandOver {
  public:
   void Give() { turns_.fetch_add(1, std::memory_order_release); }
