@@ -62,20 +62,20 @@ absl::Status ReadAll(grpc::ClientContext& context, grpc::ClientReaderInterface<R
 }  // namespace
 
 void CallStopper::Stop() {
-  absl::MutexLock lock(&mu_);
+  flowspec::MutexLock lock(&mu_);
   stopped_ = true;
   if (cancel_) cancel_();
   cancel_ = nullptr;
 }
 
 bool CallStopper::Arm(std::function<void()> cancel) {
-  absl::MutexLock lock(&mu_);
+  flowspec::MutexLock lock(&mu_);
   if (!stopped_) cancel_ = std::move(cancel);
   return !stopped_;
 }
 
 void CallStopper::Disarm() {
-  absl::MutexLock lock(&mu_);
+  flowspec::MutexLock lock(&mu_);
   cancel_ = nullptr;
 }
 

@@ -10,11 +10,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "beamline/v1/admin.pb.h"
 #include "beamline/v1/flow.pb.h"
 #include "beamline/v1/orchestrator.pb.h"
+#include "flowspec/mutex.h"
 
 namespace beamline::cli {
 
@@ -29,7 +29,7 @@ class CallStopper {
   bool Arm(std::function<void()> cancel) ABSL_LOCKS_EXCLUDED(mu_);
   void Disarm() ABSL_LOCKS_EXCLUDED(mu_);
 
-  absl::Mutex mu_;
+  flowspec::Mutex mu_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::function<void()> cancel_ ABSL_GUARDED_BY(mu_);
 };

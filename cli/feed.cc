@@ -48,17 +48,17 @@ Feed::~Feed() {
 std::vector<Feed::Entry> Feed::Take() {
   uint64_t count = 0;
   [[maybe_unused]] ssize_t got = read(wake_fd_, &count, sizeof(count));
-  absl::MutexLock lock(&mu_);
+  flowspec::MutexLock lock(&mu_);
   return std::exchange(queue_, {});
 }
 
 bool Feed::events_ended() const {
-  absl::MutexLock lock(&mu_);
+  flowspec::MutexLock lock(&mu_);
   return events_ended_ && queue_.empty();
 }
 
 absl::Status Feed::status() const {
-  absl::MutexLock lock(&mu_);
+  flowspec::MutexLock lock(&mu_);
   return status_;
 }
 
@@ -69,11 +69,10 @@ void Feed::Wake() {
 
 void Feed::Push(Entry entry) {
   {
-    absl::MutexLock lock(&mu_);
-    const auto has_room = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+    flowspec::MutexLock lock(&mu_);
+    mu_.Await([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       return queue_.size() < kQueueMax || stopping_;
-    };
-    mu_.Await(absl::Condition(&has_room));
+    });
     queue_.push_back(std::move(entry));
   }
   Wake();
@@ -105,7 +104,7 @@ void Feed::ReadEvents() {
     });
   });
   {
-    absl::MutexLock lock(&mu_);
+    flowspec::MutexLock lock(&mu_);
     status_ = std::move(status);
     events_ended_ = true;
   }
@@ -162,7 +161,7 @@ void Feed::CatchUp(Chunks* chunks) {
 }
 
 size_t Feed::CountDue(const Chunks& chunks, const v1::ExecutionEvent& event) const {
-  absl::MutexLock lock(&mu_);
+  flowspec::MutexLock lock(&mu_);
   size_t due = 0;
   while (due < chunks.size() && HasBegun(chunks[due])) ++due;
   if (!event.has_attempt_finished()) return due;
@@ -174,7 +173,7 @@ size_t Feed::CountDue(const Chunks& chunks, const v1::ExecutionEvent& event) con
 
 void Feed::NoteAttempt(const v1::ExecutionEvent& event) {
   if (!event.has_attempt_started()) return;
-  absl::MutexLock lock(&mu_);
+  flowspec::MutexLock lock(&mu_);
   begun_[event.attempt_started().path()] = event.attempt_started().attempt();
 }
 
@@ -185,22 +184,20 @@ bool Feed::HasBegun(const v1::TailOutputResponse& chunk) const {
 
 void Feed::LetEventsPass(const v1::TailOutputResponse& chunk) {
   if (chunk.next_offset() <= output_offset()) return;
-  const auto may_pass = [&]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-    return stopping_ || HasBegun(chunk);
-  };
-  absl::MutexLock lock(&mu_);
-  mu_.AwaitWithTimeout(absl::Condition(&may_pass), kEventPatience);
+  flowspec::MutexLock lock(&mu_);
+  mu_.AwaitFor([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || HasBegun(chunk); },
+               kEventPatience);
 }
 
 void Feed::PushOutput(const v1::TailOutputResponse& chunk) {
-  absl::MutexLock lock(&output_mu_);
+  flowspec::MutexLock lock(&output_mu_);
   if (chunk.next_offset() <= output_offset_) return;
   output_offset_ = chunk.next_offset();
   Push(chunk);
 }
 
 uint64_t Feed::output_offset() const {
-  absl::MutexLock lock(&output_mu_);
+  flowspec::MutexLock lock(&output_mu_);
   return output_offset_;
 }
 

@@ -14,8 +14,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "cli/client.h"
+#include "flowspec/mutex.h"
 
 namespace beamline::cli {
 
@@ -58,7 +58,7 @@ class Feed {
   size_t CountDue(const Chunks& chunks, const v1::ExecutionEvent& event) const
       ABSL_LOCKS_EXCLUDED(mu_);
   void NoteAttempt(const v1::ExecutionEvent& event) ABSL_LOCKS_EXCLUDED(mu_);
-  bool HasBegun(const v1::TailOutputResponse& chunk) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  bool HasBegun(const v1::TailOutputResponse& chunk) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Waits until the event that begins the chunk's attempt was pushed.
   void LetEventsPass(const v1::TailOutputResponse& chunk) ABSL_LOCKS_EXCLUDED(mu_, output_mu_);
   void Push(Entry entry) ABSL_LOCKS_EXCLUDED(mu_);
@@ -76,10 +76,10 @@ class Feed {
   std::atomic<bool> stopping_ = false;
 
   // Held while a chunk is pushed, so that chunks keep their order. Taken before mu_.
-  mutable absl::Mutex output_mu_ ABSL_ACQUIRED_BEFORE(mu_);
+  mutable flowspec::Mutex output_mu_ ABSL_ACQUIRED_BEFORE(mu_);
   uint64_t output_offset_ ABSL_GUARDED_BY(output_mu_) = 0;  // after the last chunk that was pushed
 
-  mutable absl::Mutex mu_;
+  mutable flowspec::Mutex mu_;
   std::vector<Entry> queue_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, int32_t> begun_ ABSL_GUARDED_BY(mu_);  // last attempts, by path
   bool events_ended_ ABSL_GUARDED_BY(mu_) = false;

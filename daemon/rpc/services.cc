@@ -3,6 +3,8 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -47,18 +49,42 @@ grpc::ServerUnaryReactor* Answer(const Peers& peers, Context* context, const Wor
   return reactor;
 }
 
+// Orders what a reactor did before it called gRPC (Give) before what it does when gRPC calls it
+// back on another thread (Take). gRPC does so itself, but in a library that is built without the
+// thread sanitizer, which would take every reactor for a race.
+class HandOver {
+ public:
+  void Give() { turns_.fetch_add(1, std::memory_order_release); }
+  void Take() const { turns_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<uint32_t> turns_{0};
+};
+
 // A unary call that waits, and is let go when the client is.
 class WaitReactor : public grpc::ServerUnaryReactor {
  public:
   WaitReactor(const Backend& backend, const v1::WaitRunRequest& request,
               v1::WaitRunResponse* response)
-      : call_(WaitRun(backend, request, response,
-                      [this](absl::Status status) { Finish(ToGrpc(status)); })) {}
+      : call_(WaitRun(backend, request, response, [this](absl::Status status) {
+          hand_over_.Give();
+          Finish(ToGrpc(status));
+        })) {
+    hand_over_.Give();
+  }
 
  private:
-  void OnCancel() override { call_->Cancel(); }
-  void OnDone() override { delete this; }
+  void OnCancel() override {
+    hand_over_.Take();
+    call_->Cancel();
+    hand_over_.Give();
+  }
+  void OnDone() override {
+    hand_over_.Take();
+    delete this;
+  }
 
+  HandOver hand_over_;
   const std::shared_ptr<Call> call_;
 };
 
@@ -117,15 +143,23 @@ class StreamReactor : public grpc::ServerWriteReactor<Response> {
     reads_.Do([this] { Pump(); });
   }
 
-  // REQUIRES: busy_ is ours. This may be gone once Finish was called.
+  // REQUIRES, as for Pump: busy_ is ours. This may be gone once it has returned.
+  void End(const grpc::Status& status) {
+    hand_over_.Give();
+    this->Finish(status);
+  }
+
   void Pump() {
     while (true) {
-      if (Cancelled()) return this->Finish(grpc::Status::CANCELLED);
+      if (Cancelled()) return End(grpc::Status::CANCELLED);
       response_.Clear();
       const absl::StatusOr<Pulled> pulled = feed_->Pull(&response_);
-      if (!pulled.ok()) return this->Finish(ToGrpc(pulled.status()));
-      if (*pulled == Pulled::kEnd) return this->Finish(grpc::Status::OK);
-      if (*pulled == Pulled::kMessage) return this->StartWrite(&response_);
+      if (!pulled.ok()) return End(ToGrpc(pulled.status()));
+      if (*pulled == Pulled::kEnd) return End(grpc::Status::OK);
+      if (*pulled == Pulled::kMessage) {
+        hand_over_.Give();
+        return this->StartWrite(&response_);
+      }
       Response().Swap(&response_);  // nothing of the last message is kept while waiting
       ports::MutexLock lock(&mu_);
       if (!std::exchange(again_, false) && !cancelled_) {
@@ -141,7 +175,8 @@ class StreamReactor : public grpc::ServerWriteReactor<Response> {
   }
 
   void OnWriteDone(bool ok) override {
-    if (!ok) return this->Finish(grpc::Status::CANCELLED);
+    hand_over_.Take();
+    if (!ok) return End(grpc::Status::CANCELLED);
     reads_.Do([this] { Pump(); });
   }
 
@@ -151,11 +186,16 @@ class StreamReactor : public grpc::ServerWriteReactor<Response> {
       cancelled_ = true;
     }
     OnWake();
+    hand_over_.Give();
   }
 
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    hand_over_.Take();
+    delete this;
+  }
 
   engine::Aside& reads_;
+  HandOver hand_over_;
   ports::Mutex mu_;
   bool busy_ ABSL_GUARDED_BY(mu_) = false;   // pulling, writing or finished
   bool again_ ABSL_GUARDED_BY(mu_) = false;  // woken meanwhile
@@ -168,10 +208,18 @@ class StreamReactor : public grpc::ServerWriteReactor<Response> {
 template <class Response>
 class RefusedStream : public grpc::ServerWriteReactor<Response> {
  public:
-  explicit RefusedStream(const absl::Status& status) { this->Finish(ToGrpc(status)); }
+  explicit RefusedStream(const absl::Status& status) {
+    hand_over_.Give();
+    this->Finish(ToGrpc(status));
+  }
 
  private:
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    hand_over_.Take();
+    delete this;
+  }
+
+  HandOver hand_over_;
 };
 
 class OrchestratorService final : public v1::OrchestratorService::CallbackService {

@@ -42,6 +42,7 @@ class Terminal(unittest.TestCase):
         self.env = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(root), "LANG": "C.UTF-8",
                     "BEAMLINE_DATA_DIR": str(root / "data"), "TERM": "xterm", "NO_COLOR": "1",
                     "PS1": "ready> "}
+        self.env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         self.seen = b""
         self.shell, self.terminal = pty.fork()
         if self.shell == 0:

@@ -110,6 +110,7 @@ class Shell:
             "XDG_RUNTIME_DIR": str(self.root / "run"), "SHELL": "/bin/bash", "TZ": "UTC",
             "TESTS": str(Path(__file__).resolve().parent.parent),
         }
+        self.env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         (self.root / "run").mkdir(mode=0o700)
 
     def run(self, command):

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 
@@ -56,6 +57,9 @@ Beamlined::Beamlined(const std::string& directory, std::vector<std::string> argu
   std::vector<std::string> argv = {BEAMLINED, "--data-dir", directory, "--socket", socket_};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   environment.push_back("PATH=/usr/local/bin:/usr/bin:/bin");
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    if (absl::StrContains(*variable, "SAN_OPTIONS=")) environment.push_back(*variable);
+  }
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);

@@ -27,7 +27,7 @@ class TemporaryDirectory {
 class Beamlined {
  public:
   // Data in `directory`, its socket beamlined.sock in it, the log beamlined.log. `arguments` are
-  // added; `environment` ("NAME=value") is all it gets besides PATH.
+  // added; `environment` ("NAME=value") is all it gets besides PATH and what sanitizers read.
   explicit Beamlined(const std::string& directory, std::vector<std::string> arguments = {},
                      std::vector<std::string> environment = {});
   ~Beamlined();
