@@ -23,6 +23,7 @@
 #include "daemon/exec/process_executor.h"
 #include "daemon/exec/supervisor.h"
 #include "daemon/exec/system_clock.h"
+#include "daemon/exec/worker_executor.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/rpc/server.h"
@@ -96,6 +97,19 @@ class TemporaryDirectory {
   std::string path_;
 };
 
+// What no step's state shows: a worker answered after its lease was over.
+void LogLateResult(const exec::LateResult& late) {
+  Log(LogLevel::kWarn, "late result of a worker: not applied",
+      {{"run_id", late.key.run.ToString()},
+       {"path", late.key.path},
+       {"attempt", late.key.attempt},
+       {"lease_epoch", static_cast<int64_t>(late.epoch)},
+       {"worker_id", late.worker},
+       {"outcome", late.outcome},
+       {"output_bytes", static_cast<int64_t>(late.output_bytes)},
+       {"output_sha256", late.output_sha256}});
+}
+
 class Daemon {
  public:
   explicit Daemon(Config config) : config_(std::move(config)) {}
@@ -168,6 +182,9 @@ class Daemon {
     processes_ = std::make_unique<exec::ProcessExecutor>(
         exec::ProcessExecutor::Options{.work_dir = work_dir}, *outputs_, *blobs_);
     executors_.Add(flowspec::StepKind::kRun, *processes_);
+    workers_ = std::make_unique<exec::WorkerExecutor>(
+        exec::WorkerExecutor::Options{.late = LogLateResult}, *outputs_, *blobs_);
+    executors_.Add(flowspec::StepKind::kWorker, *workers_);
     engine::EngineOptions options;
     options.attempts_max = config_.max_parallel;
     options.fatal = [this](const absl::Status& status) { EndAtOnce(status); };
@@ -197,8 +214,8 @@ class Daemon {
                      .started_at = before,
                      .shut_down = [this](absl::Duration grace) { termination_.Ask(grace); }};
     server_ = std::make_unique<rpc::Server>(
-        rpc::Served{*engine_, *logged_, *blobs_, *outputs_, clock_}, std::move(about), *listener_,
-        [](const std::string& warning) {
+        rpc::Served{*engine_, *logged_, *blobs_, *outputs_, clock_, *workers_}, std::move(about),
+        *listener_, [](const std::string& warning) {
           Log(LogLevel::kWarn, "connection refused", {{"reason", warning}});
         });
     return absl::OkStatus();
@@ -230,15 +247,17 @@ class Daemon {
   void End() {
     server_->SetServing(false);
     engine_->Drain(absl::ZeroDuration());
+    workers_->DrainAll();
     const absl::Time until = absl::Now() + termination_.grace().value_or(config_.grace);
     const int asked = termination_.Wait(absl::ZeroDuration());
-    while (engine_->activity().attempts > 0 && absl::Now() < until &&
+    while (engine_->activity().attempts > workers_->waiting() && absl::Now() < until &&
            termination_.Wait(kDrainPoll) == asked) {
     }
     const auto left = static_cast<int64_t>(engine_->activity().attempts);
     server_->Stop(kCallGrace);
     engine_->Stop();
     processes_.reset();
+    workers_.reset();
     evaluator_.reset();
     if (absl::Status status = store_->Checkpoint(); !status.ok()) {
       Log(LogLevel::kWarn, "checkpoint failed; the next start reads the log instead",
@@ -281,6 +300,7 @@ class Daemon {
   std::unique_ptr<exec::EvaluatorPool> evaluator_;
   exec::Executors executors_{exec::SecretRules{}};
   std::unique_ptr<exec::ProcessExecutor> processes_;
+  std::unique_ptr<exec::WorkerExecutor> workers_;
   std::unique_ptr<rpc::Server> server_;
 };
 

@@ -226,8 +226,8 @@ constexpr CodeEntry kCodes[] = {
 
     // BL05xx: valid, but not for this release.
     {"BL0501", "a step kind that this release cannot execute",
-     "The flow is valid and can be checked, but this release executes run, set, fail, do and "
-     "parallel only.",
+     "The flow is valid and can be checked, but this release executes run, worker, set, fail, "
+     "do and parallel only.",
      "- id: ask\n  approve: {title: 'Ship it?'}", "- id: ship\n  run: ./ship"},
     {"BL0502", "a key that this release cannot execute",
      "The flow is valid and can be checked, but this release does not act on this key; it would "

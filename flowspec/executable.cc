@@ -14,6 +14,7 @@ namespace {
 bool RunsHere(StepKind kind) {
   switch (kind) {
     case StepKind::kRun:
+    case StepKind::kWorker:
     case StepKind::kSet:
     case StepKind::kFail:
     case StepKind::kDo:
@@ -49,7 +50,7 @@ void CheckStep(const Step& step, Findings* findings) {
     findings->push_back(
         NotYet("BL0501", step.span,
                absl::StrCat("step `", step.id, "` of kind `", KindName(step.kind), "`"),
-               "the flow is valid; this release executes run, set, fail, do and parallel"));
+               "the flow is valid; this release executes run, worker, set, fail, do and parallel"));
   }
   const auto key = [&](bool used, const char* name) {
     if (!used) return;
@@ -63,6 +64,7 @@ void CheckStep(const Step& step, Findings* findings) {
   key(step.concurrency.has_value(), "concurrency");
   key(Limited(step.budget), "budget");
   key(!step.runs_on.empty(), "runs_on");
+  key(step.kind == StepKind::kWorker && !step.artifacts.empty(), "artifacts");
   const bool container = step.kind == StepKind::kDo || step.kind == StepKind::kParallel;
   if (container && step.retry.max > 1) {
     findings->push_back(

@@ -11,6 +11,7 @@
 #include "daemon/ports/clock.h"
 #include "daemon/ports/event_store.h"
 #include "daemon/ports/output_store.h"
+#include "daemon/ports/worker_pool.h"
 
 namespace beamline::rpc {
 
@@ -28,6 +29,8 @@ struct Backend {
   engine::Aside& reads;
   engine::Aside& answers;
   Timers& timers;
+  ports::WorkerPool& workers;
+  engine::Aside& words;  // one thread, for what workers are told
 };
 
 struct Caller {

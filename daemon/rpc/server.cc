@@ -18,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "beamline/v1/admin.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
+#include "beamline/v1/worker.grpc.pb.h"
 #include "daemon/ports/mutex.h"
 #include "daemon/rpc/peers.h"
 #include "daemon/rpc/services.h"
@@ -57,10 +58,12 @@ class Server::Impl {
         warn_(std::move(warn)),
         reads_(kReadThreads),
         answers_(1),
-        backend_{served.engine, served.events, served.blobs, served.outputs,
-                 served.clock,  reads_,        answers_,     timers_},
+        words_(1),
+        backend_{served.engine, served.events, served.blobs, served.outputs, served.clock,
+                 reads_,        answers_,      timers_,      served.workers, words_},
         peers_(DescriptorRange().first, DescriptorRange().second),
         orchestrator_(MakeOrchestratorService(backend_, peers_)),
+        workers_(MakeWorkerService(backend_, peers_)),
         admin_(MakeAdminService(backend_, peers_, about_)) {
     // Not JSON, and about nothing that the caller does not hear as well.
     gpr_set_log_function([](gpr_log_func_args*) {});
@@ -70,6 +73,7 @@ class Server::Impl {
     grpc::health::v1::HealthCheckRequest::descriptor();
     grpc::ServerBuilder builder;
     builder.RegisterService(orchestrator_.get());
+    builder.RegisterService(workers_.get());
     builder.RegisterService(admin_.get());
     builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kConcurrentCallsMax);
@@ -92,6 +96,7 @@ class Server::Impl {
     health->SetServingStatus(serving);
     // A named service is NOT_FOUND until it is spoken of.
     health->SetServingStatus(v1::OrchestratorService::service_full_name(), serving);
+    health->SetServingStatus(v1::WorkerService::service_full_name(), serving);
     health->SetServingStatus(v1::AdminService::service_full_name(), serving);
   }
 
@@ -155,10 +160,10 @@ class Server::Impl {
   std::atomic<uint64_t> accepted_{0};
 
   Timers timers_;
-  engine::Aside reads_, answers_;
+  engine::Aside reads_, answers_, words_;
   const Backend backend_;
   Peers peers_;
-  const std::unique_ptr<grpc::Service> orchestrator_, admin_;
+  const std::unique_ptr<grpc::Service> orchestrator_, workers_, admin_;
   std::unique_ptr<grpc::Server> server_;
 
   std::unique_ptr<v1::OrchestratorService::Stub> pulse_;

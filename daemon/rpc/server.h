@@ -19,6 +19,7 @@ struct Served {
   ports::BlobStore& blobs;
   ports::OutputStore& outputs;
   ports::Clock& clock;
+  ports::WorkerPool& workers;
 };
 
 class Server {

@@ -18,7 +18,6 @@
 #include "daemon/rpc/wait_run.h"
 
 namespace beamline::rpc {
-namespace {
 
 using Context = grpc::CallbackServerContext;
 
@@ -39,6 +38,8 @@ absl::StatusOr<Caller> Identify(const Peers& peers, const Context& context) {
   }
   return caller;
 }
+
+namespace {
 
 // Answers a call by `work(caller, done)`, which calls `done` sooner or later whatever happens.
 template <class Work>

@@ -3,18 +3,26 @@
 
 #include <memory>
 
+#include "absl/status/statusor.h"
 #include "daemon/rpc/admin.h"
 #include "daemon/rpc/backend.h"
 #include "daemon/rpc/peers.h"
 
 namespace grpc {
+class CallbackServerContext;
 class Service;
-}
+class Status;
+}  // namespace grpc
 
 namespace beamline::rpc {
 
+// Of a call, what every service does alike: whose it is, and how it ends.
+absl::StatusOr<Caller> Identify(const Peers& peers, const grpc::CallbackServerContext& context);
+grpc::Status ToGrpc(const absl::Status& status);
+
 // All arguments outlive the service, and every call of it.
 std::unique_ptr<grpc::Service> MakeOrchestratorService(const Backend& backend, const Peers& peers);
+std::unique_ptr<grpc::Service> MakeWorkerService(const Backend& backend, const Peers& peers);
 std::unique_ptr<grpc::Service> MakeAdminService(const Backend& backend, const Peers& peers,
                                                 const About& about);
 
