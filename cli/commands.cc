@@ -8,7 +8,7 @@ namespace beamline::cli {
 const std::vector<Command>& CommandTable() {
   static const auto* const kTable = [] {
     auto* table = new std::vector<Command>;
-    for (auto part : {RunCommands, FlowCommands, DaemonCommands, ToolCommands}) {
+    for (auto part : {RunCommands, FlowCommands, WorkerCommands, DaemonCommands, ToolCommands}) {
       std::vector<Command> commands = part();
       table->insert(table->end(), std::make_move_iterator(commands.begin()),
                     std::make_move_iterator(commands.end()));

@@ -23,6 +23,11 @@ int DaemonStop(const Arguments& arguments, Context& context);
 int DaemonStatus(const Arguments& arguments, Context& context);
 int DaemonLogs(const Arguments& arguments, Context& context);
 
+// Workers.
+int WorkerRunCommand(const Arguments& arguments, Context& context);
+int WorkerList(const Arguments& arguments, Context& context);
+int WorkerDrain(const Arguments& arguments, Context& context);
+
 // Flow files (no daemon).
 int Validate(const Arguments& arguments, Context& context);
 int Plan(const Arguments& arguments, Context& context);

@@ -60,7 +60,6 @@ WorkerExecutor::~WorkerExecutor() {
 void WorkerExecutor::DrainAll() {
   ports::MutexLock lock(&mu_);
   draining_ = true;
-  for (auto& [number, worker] : workers_) worker.link->Drain("the daemon is about to end");
 }
 
 size_t WorkerExecutor::waiting() {

@@ -58,7 +58,7 @@ class WorkerExecutor : public ports::Executor, public ports::WorkerPool {
   // What is left is reported kStopped. REQUIRES: every worker was detached.
   ~WorkerExecutor() override;
 
-  // Nothing more is assigned; tells the workers.
+  // Nothing more is assigned, and no worker is taken on.
   void DrainAll();
   // Attempts that no worker has: a drain need not wait for them.
   size_t waiting();
