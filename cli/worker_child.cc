@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,7 +124,7 @@ absl::StatusOr<std::unique_ptr<WorkerChild>> WorkerChild::Start(
   child->fds_ = {in[1], out[0], err[0], -1};
   if (child->pid_ > 0) {
     setpgid(child->pid_, child->pid_);  // whichever of the two is first
-    child->fds_.exit = pidfd_open(child->pid_, 0);
+    child->fds_.exit = static_cast<int>(syscall(SYS_pidfd_open, child->pid_, 0));
   }
   if (child->fds_.exit < 0) {
     return absl::UnavailableError(absl::StrCat("cannot start a process: ", strerror(error)));

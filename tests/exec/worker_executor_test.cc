@@ -93,7 +93,7 @@ struct Fixture {
 };
 
 TEST_CASE_FIXTURE(Fixture, "an attempt waits for a worker, and its output is the worker's") {
-  const Reported reported = Start();
+  Reported reported = Start();
   CHECK(executor->waiting() == 1);
   const Attached worker = Attach();
   REQUIRE(worker.link->assigned.size() == 1);
@@ -108,7 +108,7 @@ TEST_CASE_FIXTURE(Fixture, "an attempt waits for a worker, and its output is the
 }
 
 TEST_CASE_FIXTURE(Fixture, "the second answer, and one under another epoch, are stale") {
-  const Reported reported = Start();
+  Reported reported = Start();
   const Attached worker = Attach();
   const ports::AttemptKey key = worker.last().key;
   const uint64_t epoch = worker.last().epoch;
@@ -145,7 +145,7 @@ TEST_CASE_FIXTURE(Fixture, "an output that cannot be recorded fails the attempt 
   int32_t attempt = 0;
   for (const auto& [result, why] : bad) {
     CAPTURE(why);
-    const Reported reported = Start("step", ++attempt);
+    Reported reported = Start("step", ++attempt);
     const ports::Verdict verdict = Finish(worker, result);
     CHECK(verdict.verdict == Taken::kOutputInvalid);
     CHECK(absl::StrContains(verdict.message, why));
@@ -157,10 +157,10 @@ TEST_CASE_FIXTURE(Fixture, "an output that cannot be recorded fails the attempt 
 
 TEST_CASE_FIXTURE(Fixture, "lines of $BEAMLINE_OUTPUT are an object, and no output is null") {
   const Attached worker = Attach();
-  const Reported lines = Start("a");
+  Reported lines = Start("a");
   Finish(worker, {.kind = Kind::kOutputLines, .output = "n:=7\nwho=you\n"});
   CHECK(lines.Wait().output.json() == R"({"n":7,"who":"you"})");
-  const Reported nothing = Start("b");
+  Reported nothing = Start("b");
   Finish(worker, Output(""));
   CHECK(nothing.Wait().output.json() == "null");
 }
@@ -171,7 +171,7 @@ TEST_CASE_FIXTURE(Fixture, "a failure keeps the worker's kind, but not one of th
       {"unavailable", "unavailable"}, {"unknown", "worker"}, {"Not A Kind", "worker"}};
   int32_t attempt = 0;
   for (const auto& [said, kept] : kinds) {
-    const Reported reported = Start("step", ++attempt);
+    Reported reported = Start("step", ++attempt);
     Finish(worker,
            {.kind = Kind::kFailure, .error = {said, "why", 3}, .retry_after = absl::Seconds(9)});
     const run::ReportAttempt report = reported.Wait();
@@ -199,12 +199,12 @@ TEST_CASE_FIXTURE(Fixture,
 
 TEST_CASE_FIXTURE(Fixture,
                   "a lost worker leaves the outcome unknown, and the next one takes over") {
-  const Reported first = Start("step", 1);
+  Reported first = Start("step", 1);
   const Attached lost = Attach("lost");
   executor->Detach(lost.number);
   CHECK(first.Wait().outcome == run::Outcome::kUnknown);
   CHECK(Finish(lost, Output("1")).verdict == Taken::kStaleEpoch);
-  const Reported second = Start("step", 2);
+  Reported second = Start("step", 2);
   const Attached other = Attach("other");
   CHECK(other.last().epoch > lost.last().epoch);
   CHECK(other.last().idempotency_key == lost.last().idempotency_key);
@@ -213,7 +213,7 @@ TEST_CASE_FIXTURE(Fixture,
 }
 
 TEST_CASE_FIXTURE(Fixture, "a silent worker's late result is kept, and recorded nowhere") {
-  const Reported reported = Start();
+  Reported reported = Start();
   const Attached worker = Attach();
   Later(absl::Seconds(6));
   const run::ReportAttempt report = reported.Wait();
@@ -221,7 +221,7 @@ TEST_CASE_FIXTURE(Fixture, "a silent worker's late result is kept, and recorded 
   CHECK(absl::StrContains(report.error.message, "silent for 5s"));
   REQUIRE(worker.link->cancelled.size() == 1);
   CHECK(worker.link->cancelled[0].why == ports::WorkerCancel::kLeaseExpired);
-  const Reported next = Start("other");
+  Reported next = Start("other");
   CHECK(worker.link->assigned.size() == 1);  // its only slot is still taken
   CHECK(Finish(worker, Output("\"late\"")).verdict == Taken::kStaleEpoch);
   REQUIRE(late.size() == 1);
@@ -232,7 +232,7 @@ TEST_CASE_FIXTURE(Fixture, "a silent worker's late result is kept, and recorded 
 }
 
 TEST_CASE_FIXTURE(Fixture, "a timeout counts from the assignment; the worker is asked first") {
-  const Reported reported = Start("step", 1, kBody, absl::Seconds(2));
+  Reported reported = Start("step", 1, kBody, absl::Seconds(2));
   Later(absl::Hours(1));  // nobody serves it: it waits
   CHECK_FALSE(reported.Has());
   const Attached worker = Attach();
@@ -255,11 +255,11 @@ TEST_CASE_FIXTURE(Fixture, "a timeout counts from the assignment; the worker is 
 }
 
 TEST_CASE_FIXTURE(Fixture, "a stop reaches what waits, what runs, and what does not listen") {
-  const Reported waits = Start("waits");
+  Reported waits = Start("waits");
   executor->Stop({}, "waits", 1, run::StopReason::kCancel, false);
   CHECK(waits.Wait().outcome == run::Outcome::kStopped);
   const Attached worker = Attach("w", 3);
-  const Reported listens = Start("listens"), done = Start("done"), deaf = Start("deaf");
+  Reported listens = Start("listens"), done = Start("done"), deaf = Start("deaf");
   for (const char* path : {"listens", "done"}) {
     executor->Stop({}, path, 1, run::StopReason::kCancel, false);
   }
@@ -280,7 +280,7 @@ TEST_CASE_FIXTURE(Fixture, "a stop reaches what waits, what runs, and what does 
 }
 
 TEST_CASE_FIXTURE(Fixture, "rejected goes to another; when nobody will, it fails") {
-  const Reported reported = Start();
+  Reported reported = Start();
   const Attached first = Attach("first"), second = Attach("second");
   executor->Reject(first.number, first.last().key, first.last().epoch, "busy");
   REQUIRE(second.link->assigned.size() == 1);
@@ -301,7 +301,7 @@ TEST_CASE_FIXTURE(Fixture, "rejected goes to another; when nobody will, it fails
 }
 
 TEST_CASE_FIXTURE(Fixture, "what was begun and is given back has an unknown outcome") {
-  const Reported reported = Start();
+  Reported reported = Start();
   const Attached worker = Attach();
   executor->Accept(worker.number, worker.last().key, worker.last().epoch);
   executor->Reject(worker.number, worker.last().key, worker.last().epoch, "changed my mind");
@@ -310,7 +310,7 @@ TEST_CASE_FIXTURE(Fixture, "what was begun and is given back has an unknown outc
 
 TEST_CASE_FIXTURE(Fixture,
                   "what a worker prints is the step's, in chunks, while it has the lease") {
-  const Reported reported = Start();
+  Reported reported = Start();
   const Attached worker = Attach();
   const std::string large(200'000, 'x');
   executor->Print(worker.number, worker.last().key, worker.last().epoch,
@@ -323,9 +323,9 @@ TEST_CASE_FIXTURE(Fixture,
 
 TEST_CASE_FIXTURE(Fixture, "workers and queues can be looked at") {
   const Attached worker = Attach("w", 2);
-  const Reported one = Start("one");
+  Reported one = Start("one");
   executor->Progress(worker.number, worker.last().key, worker.last().epoch, 0.5, "half\x1b[31m");
-  const Reported other = Start("other", 1, R"({"queue":"nobody","task":"t","heartbeat":"5s"})");
+  Reported other = Start("other", 1, R"({"queue":"nobody","task":"t","heartbeat":"5s"})");
   const ports::WorkerPoolStatus status = executor->Look("local");
   REQUIRE(status.workers.size() == 1);
   REQUIRE(status.workers[0].attempts.size() == 1);
@@ -346,7 +346,7 @@ TEST_CASE_FIXTURE(Fixture, "one stream at a time has an id; a drained worker is 
   CHECK(absl::IsNotFound(executor->DrainWorker("stranger", "w")));
   CHECK(executor->DrainWorker("local", "w").ok());
   CHECK(worker.link->drained);
-  const Reported reported = Start();
+  Reported reported = Start();
   CHECK(worker.link->assigned.empty());
   executor->DrainAll();
   CHECK(absl::IsUnavailable(
