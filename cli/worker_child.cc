@@ -199,6 +199,7 @@ void WorkerChild::Abandon() {
 }
 
 void WorkerChild::Stop(bool force) {
+  Reap();  // what is over already was not stopped
   if (exited_) return;
   stopped_ = true;
   kill(-pid_, force ? SIGKILL : SIGTERM);

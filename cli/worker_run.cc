@@ -368,6 +368,7 @@ int WorkerRunCommand(const Arguments& arguments, Context& context) {
   v1::Capability* capability = hello.add_capabilities();
   capability->set_queue(arguments.Get("queue"));
   for (const std::string& task : arguments.All("task")) capability->add_tasks(task);
+  signal(SIGPIPE, SIG_IGN);  // commands need not read their input
   // Starts the daemon if there is none; later it is waited for.
   absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
   if (!client.ok()) return FailWith(context, client.status());

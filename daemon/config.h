@@ -10,6 +10,10 @@
 #include "absl/time/time.h"
 #include "daemon/log.h"
 
+namespace beamline::flowspec {
+struct Node;
+}
+
 namespace beamline::daemon {
 
 struct Config {
@@ -18,8 +22,14 @@ struct Config {
   LogLevel log_level = LogLevel::kInfo;
   bool ephemeral = false;                        // nothing outlives the process
   absl::Duration idle_timeout = absl::Hours(3);  // zero: never
-  int max_parallel = 8;                          // attempts of `run` steps at once
-  absl::Duration grace = absl::Seconds(30);      // for running steps, when the daemon is to end
+  // Workers that serve instead of dialling (only in the file): where, and for which queue ("":
+  // all).
+  struct Worker {
+    std::string endpoint, queue;
+  };
+  std::vector<Worker> workers;
+  int max_parallel = 8;                      // attempts of `run` steps at once
+  absl::Duration grace = absl::Seconds(30);  // for running steps, when the daemon is to end
 
   // What a flag asked for instead of a daemon.
   enum class Ask { kServe, kHelp, kVersion } ask = Ask::kServe;
@@ -33,6 +43,10 @@ using Environment = std::function<std::string(const char* name)>;
 // Errors: InvalidArgument, a flag is wrong; FailedPrecondition, something else is; each says where.
 absl::StatusOr<Config> LoadConfig(const std::vector<std::string>& arguments,
                                   const Environment& environment);
+
+// Reads the value of `workers`: a list of {endpoint, queue}. What is wrong with it, or "".
+// Endpoints are unix sockets and addresses of this machine: what goes there is not encrypted.
+std::string ReadWorkers(const flowspec::Node& list, std::vector<Config::Worker>* workers);
 
 // What --help prints.
 std::string HelpText();

@@ -27,6 +27,7 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/rpc/server.h"
+#include "daemon/rpc/worker_dialer.h"
 #include "daemon/run_log.h"
 #include "daemon/store/blob_store.h"
 #include "daemon/store/memory_blob_store.h"
@@ -218,6 +219,14 @@ class Daemon {
         *listener_, [](const std::string& warning) {
           Log(LogLevel::kWarn, "connection refused", {{"reason", warning}});
         });
+    std::vector<rpc::WorkerEndpoint> endpoints;
+    for (const Config::Worker& worker : config_.workers) {
+      endpoints.push_back({worker.endpoint, worker.queue});
+    }
+    dialer_ = std::make_unique<rpc::WorkerDialer>(
+        *workers_, std::move(endpoints), [](const std::string& warning) {
+          Log(LogLevel::kWarn, "worker not reached", {{"reason", warning}});
+        });
     return absl::OkStatus();
   }
 
@@ -254,6 +263,7 @@ class Daemon {
            termination_.Wait(kDrainPoll) == asked) {
     }
     const auto left = static_cast<int64_t>(engine_->activity().attempts);
+    dialer_.reset();
     server_->Stop(kCallGrace);
     engine_->Stop();
     processes_.reset();
@@ -302,6 +312,7 @@ class Daemon {
   std::unique_ptr<exec::ProcessExecutor> processes_;
   std::unique_ptr<exec::WorkerExecutor> workers_;
   std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<rpc::WorkerDialer> dialer_;
 };
 
 int Main(const std::vector<std::string>& arguments) {
