@@ -25,7 +25,6 @@
 #include "daemon/rpc/wait_run.h"
 
 namespace beamline::rpc {
-namespace {
 
 using Context = grpc::CallbackServerContext;
 
@@ -35,6 +34,8 @@ grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(refusal.code()), std::string(refusal.message()),
                       DetailsOf(refusal));
 }
+
+namespace {
 
 // Answers a call by `work(caller, done)`, which calls `done` sooner or later whatever happens.
 template <class Work>
