@@ -43,7 +43,7 @@ grpc::ServerUnaryReactor* Answer(const Peers& peers, Context* context, const Wor
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   absl::StatusOr<Caller> caller = Identify(peers, *context);
   if (caller.ok()) {
-    work(*caller, [reactor](absl::Status status) { reactor->Finish(ToGrpc(status)); });
+    work(*caller, [reactor](const absl::Status& status) { reactor->Finish(ToGrpc(status)); });
   } else {
     reactor->Finish(ToGrpc(caller.status()));
   }
@@ -67,7 +67,7 @@ class WaitReactor : public grpc::ServerUnaryReactor {
  public:
   WaitReactor(const Backend& backend, const v1::WaitRunRequest& request,
               v1::WaitRunResponse* response)
-      : call_(WaitRun(backend, request, response, [this](absl::Status status) {
+      : call_(WaitRun(backend, request, response, [this](const absl::Status& status) {
           hand_over_.Give();
           Finish(ToGrpc(status));
         })) {
