@@ -301,8 +301,10 @@ class Lives(WorkerTest):
         self.assertEqual(self.world.show(second)["status"], "running")
         self.assertIn("no worker serves it", self.world.cli(
             "worker", "list").stderr)
+        self.assertIn("no worker serves queue q (t)", self.world.cli("why", second, "s").stdout)
         self.run_worker(command=("sleep", "60"))
         wait_for(lambda: any(w["attempts"] for w in self.workers()["workers"]), "the lease")
+        self.assertIn("has it", self.world.cli("why", second, "s").stdout)
         self.world.cli("cancel", second, "--yes")
         self.assertEqual(self.world.await_run(second), 10)
 
