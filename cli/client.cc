@@ -13,6 +13,7 @@
 #include "beamline/v1/admin.grpc.pb.h"
 #include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
+#include "beamline/v1/worker.grpc.pb.h"
 #include "cli/api_error.h"
 
 namespace beamline::cli {
@@ -82,11 +83,13 @@ void CallStopper::Disarm() {
 struct Client::Stubs {
   using Runs = v1::OrchestratorService::Stub;
   using Flows = v1::FlowService::Stub;
+  using Workers = v1::WorkerService::Stub;
   using Admin = v1::AdminService::Stub;
   explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
-      : runs(channel), flows(channel), admin(channel) {}
+      : runs(channel), flows(channel), workers(channel), admin(channel) {}
   Runs runs;
   Flows flows;
+  Workers workers;
   Admin admin;
 };
 
@@ -211,6 +214,17 @@ absl::Status Client::Shutdown(absl::Duration grace) {
   request.set_request_id(NewRequestId());
   request.set_grace_ms(absl::ToInt64Milliseconds(grace));
   return Call(stubs_->admin, &Stubs::Admin::Shutdown, request).status();
+}
+
+absl::StatusOr<v1::ListWorkersResponse> Client::ListWorkers() {
+  return Call(stubs_->workers, &Stubs::Workers::ListWorkers, v1::ListWorkersRequest());
+}
+
+absl::Status Client::DrainWorker(const std::string& id) {
+  v1::DrainWorkerRequest request;
+  request.set_request_id(NewRequestId());
+  request.set_worker_id(id);
+  return Call(stubs_->workers, &Stubs::Workers::DrainWorker, request).status();
 }
 
 absl::Status Client::StreamEvents(const v1::StreamExecutionEventsRequest& request,

@@ -14,6 +14,7 @@
 #include "beamline/v1/admin.pb.h"
 #include "beamline/v1/flow.pb.h"
 #include "beamline/v1/orchestrator.pb.h"
+#include "beamline/v1/worker.pb.h"
 #include "flowspec/mutex.h"
 
 namespace beamline::cli {
@@ -75,6 +76,9 @@ class Client {
 
   absl::StatusOr<v1::GetDaemonStatusResponse> GetDaemonStatus();
   absl::Status Shutdown(absl::Duration grace);
+
+  absl::StatusOr<v1::ListWorkersResponse> ListWorkers();
+  absl::Status DrainWorker(const std::string& id);
 
   // Calls `each` for every batch of events or chunk, on the calling thread, until the stream ends,
   // `each` answers false (Ok), or `stopper` was stopped (Cancelled).

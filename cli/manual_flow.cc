@@ -110,8 +110,17 @@ The item of a
 .Cm foreach
 and its place; also by the name in
 .Cm as .
-.It Cm matrix , loop , feedback
-The combination, the round, and what a reviewer wrote.
+.It Cm matrix
+The combination of a
+.Cm matrix .
+.It Cm loop
+.Ql loop.index
+is the round, from 0;
+.Ql loop.prev
+what the round before came to: of a step with children a map of their outputs by id, null in the first
+round.
+.It Cm feedback
+What a reviewer wrote.
 .It Cm run , trigger
 The run itself and what started it.
 .It Cm error
@@ -233,6 +242,104 @@ and
 steps run again with the same idempotency key;
 .Cm once
 is never repeated silently, the step is parked.
+.Pp
+Steps with
+.Cm compensate
+that succeeded are undone, the last one first, when the run fails later or is cancelled.
+In the body of
+.Cm compensate ,
+.Ql steps.X.output
+of the step X itself is what is to be undone; of a
+.Cm foreach
+each item is undone by itself.
+A compensation that fails does not keep the others from running.
+Then come
+.Cm on_failure ,
+unless the run was cancelled, and
+.Cm finally .
+.Sh WAITING
+.Cm wait
+holds a run without a process: it survives restarts, and a run that only waits takes no memory.
+.Ql wait: {for: 10m}
+and
+.Ql wait: {until: TIME}
+end in time, never early.
+.Ql wait: {signal: {name: paid}}
+ends when
+.Ic beamline signal ,
+a
+.Cm signal
+step of another run or a program sends that signal, and the signal's payload is the output.
+.Cm match
+takes only a payload that holds the given members;
+.Cm schema
+only one that it describes.
+Signals that came before their wait are kept, up to 1000; each is taken by one wait.
+A
+.Cm timeout
+of the step fails it with the kind
+.Ql timeout .
+.Sh REPETITION
+A
+.Cm loop
+runs its step until
+.Cm until
+is true or
+.Cm while
+is false after a round, but at most
+.Cm max
+times; its output is the last round's.
+Having come to
+.Cm max
+is no failure: what follows can look at the output.
+A round that fails fails the loop.
+.Cm foreach , matrix
+and
+.Cm loop
+exclude each other on one step; put a
+.Cm do
+around it.
+.Sh SUB-FLOWS
+.Ql flow: {uses: ./child.flow.yaml, inputs: {n: 1}}
+runs another flow as a run of its own.
+Its outputs are the step's output, its failure the step's failure, and stopping the step cancels it.
+Files are named by their path from the file that uses them and travel with the flow;
+.Ql name@sha256:DIGEST
+names a registered flow.
+With
+.Ql mode: detach
+the step is over once that run has started, and its output is
+.Ql {run: ID} .
+Sub-flows are at most 16 deep.
+.Sh TURNS, KEYS AND CACHES
+.Cm concurrency
+of a flow limits how many of its runs with an equal
+.Cm key
+go on; of a step, how many of that step over all runs.
+Beyond the
+.Cm limit
+the new one is queued, refused
+.Pq Cm reject ,
+or the oldest is cancelled in its favour
+.Pq Cm cancel_oldest .
+.Pp
+Starts of a flow with an equal
+.Cm idempotency
+key within the
+.Cm window
+are one run; with other inputs, or with
+.Ql conflict: reject ,
+they are refused.
+.Pp
+A step with a
+.Cm cache
+takes over the output and the artifacts that the same step of the same flow made under an equal
+.Cm key ,
+as long as
+.Cm ttl
+allows;
+.Ic beamline why
+says where they came from, or why nothing was found.
 .Sh TRIGGERS
 Once
 .Ic beamline flow register

@@ -39,6 +39,11 @@ int ContextUse(const Arguments& arguments, Context& context);
 int ContextAdd(const Arguments& arguments, Context& context);
 int ContextRemove(const Arguments& arguments, Context& context);
 
+// Workers.
+int WorkerRunCommand(const Arguments& arguments, Context& context);
+int WorkerList(const Arguments& arguments, Context& context);
+int WorkerDrain(const Arguments& arguments, Context& context);
+
 // Flow files (no daemon).
 int Validate(const Arguments& arguments, Context& context);
 int Plan(const Arguments& arguments, Context& context);

@@ -252,7 +252,7 @@ class Loader {
     if (!root->is_map()) return wrong({1, 1}, "a configuration is a map of settings");
     std::vector<std::string> keys;
     for (const Setting& setting : kSettings) keys.emplace_back(setting.key);
-    keys.insert(keys.end(), {"providers", "routes"});
+    keys.insert(keys.end(), {"providers", "routes", "workers"});
     for (const auto& [key, value] : root->entries) {
       if (key->text == "providers" || key->text == "routes") {
         const std::optional<ConfigProblem> problem = key->text == "providers"
@@ -266,6 +266,11 @@ class Loader {
         if (key->text == known.key) setting = &known;
       }
       const flowspec::Span key_span = flowspec::SpanOf(*key, text, lines);
+      if (key->text == "workers") {
+        const std::string problem = ReadWorkers(*value, &config_.workers);
+        if (!problem.empty()) return wrong(key_span, problem);
+        continue;
+      }
       if (setting == nullptr) {
         const std::string near = flowspec::DidYouMean(key->text, keys);
         return wrong(key_span, absl::StrCat("unknown setting `", key->text, "`",

@@ -11,6 +11,10 @@
 #include "daemon/exec/llm_provider.h"
 #include "daemon/log.h"
 
+namespace beamline::flowspec {
+struct Node;
+}
+
 namespace beamline::daemon {
 
 struct Config {
@@ -19,6 +23,12 @@ struct Config {
   LogLevel log_level = LogLevel::kInfo;
   bool ephemeral = false;                        // nothing outlives the process
   absl::Duration idle_timeout = absl::Hours(3);  // zero: never, the default where `listen` is said
+  // Workers that serve instead of dialling (only in the file): where, and for which queue ("":
+  // all).
+  struct Worker {
+    std::string endpoint, queue;
+  };
+  std::vector<Worker> workers;
   int max_parallel = 8;                          // attempts of `run` steps at once
   absl::Duration grace = absl::Seconds(30);      // for running steps, when the daemon is to end
   std::string http_allow;                        // as exec::HttpGuard::Parse reads it
@@ -43,6 +53,10 @@ using Environment = std::function<std::string(const char* name)>;
 // Errors: InvalidArgument, a flag is wrong; FailedPrecondition, something else is; each says where.
 absl::StatusOr<Config> LoadConfig(const std::vector<std::string>& arguments,
                                   const Environment& environment);
+
+// Reads the value of `workers`: a list of {endpoint, queue}. What is wrong with it, or "".
+// Endpoints are unix sockets and addresses of this machine: what goes there is not encrypted.
+std::string ReadWorkers(const flowspec::Node& list, std::vector<Config::Worker>* workers);
 
 // What --help prints.
 std::string HelpText();

@@ -28,9 +28,11 @@
 #include "daemon/exec/scratch.h"
 #include "daemon/exec/supervisor.h"
 #include "daemon/exec/system_clock.h"
+#include "daemon/exec/worker_executor.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/rpc/server.h"
+#include "daemon/rpc/worker_dialer.h"
 #include "daemon/run_log.h"
 #include "daemon/schedule/scheduler.h"
 #include "daemon/store/blob_store.h"
@@ -101,6 +103,19 @@ class TemporaryDirectory {
  private:
   std::string path_;
 };
+
+// What no step's state shows: a worker answered after its lease was over.
+void LogLateResult(const exec::LateResult& late) {
+  Log(LogLevel::kWarn, "late result of a worker: not applied",
+      {{"run_id", late.key.run.ToString()},
+       {"path", late.key.path},
+       {"attempt", late.key.attempt},
+       {"lease_epoch", static_cast<int64_t>(late.epoch)},
+       {"worker_id", late.worker},
+       {"outcome", late.outcome},
+       {"output_bytes", static_cast<int64_t>(late.output_bytes)},
+       {"output_sha256", late.output_sha256}});
+}
 
 class Daemon {
  public:
@@ -205,6 +220,9 @@ class Daemon {
     llm_ = std::make_unique<exec::LlmExecutor>(*http_client_, config_.models,
                                                "beamline/" BEAMLINE_VERSION, *outputs_);
     executors_->Add(flowspec::StepKind::kLlm, *llm_);
+    workers_ = std::make_unique<exec::WorkerExecutor>(
+        exec::WorkerExecutor::Options{.late = LogLateResult}, *outputs_, *blobs_);
+    executors_->Add(flowspec::StepKind::kWorker, *workers_);
     return absl::OkStatus();
   }
 
@@ -272,11 +290,19 @@ class Daemon {
                     [this](const std::string& tenant, const std::string& flow) {
                       scheduler_->FlowChanged(tenant, flow);
                     },
-                    workspace_of},
+                    workspace_of, *workers_},
         std::move(about), *listener_,
         rpc::Network{network_listener_.get(), tls_.get(), on_certificates},
         [](const std::string& warning) {
           Log(LogLevel::kWarn, "connection refused", {{"reason", warning}});
+        });
+    std::vector<rpc::WorkerEndpoint> endpoints;
+    for (const Config::Worker& worker : config_.workers) {
+      endpoints.push_back({worker.endpoint, worker.queue});
+    }
+    dialer_ = std::make_unique<rpc::WorkerDialer>(
+        *workers_, std::move(endpoints), [](const std::string& warning) {
+          Log(LogLevel::kWarn, "worker not reached", {{"reason", warning}});
         });
   }
 
@@ -326,17 +352,20 @@ class Daemon {
   void End() {
     server_->SetServing(false);
     engine_->Drain(absl::ZeroDuration());
+    workers_->DrainAll();
     const absl::Time until = absl::Now() + termination_.grace().value_or(config_.grace);
     const int asked = termination_.Wait(absl::ZeroDuration());
-    while (engine_->activity().attempts > 0 && absl::Now() < until &&
+    while (engine_->activity().attempts > workers_->waiting() && absl::Now() < until &&
            termination_.Wait(kDrainPoll) == asked) {
     }
     const auto left = static_cast<int64_t>(engine_->activity().attempts);
+    dialer_.reset();
     server_->Stop(kCallGrace);
     scheduler_->Stop();
     engine_->Stop();
     processes_.reset();
     http_client_.reset();
+    workers_.reset();
     evaluator_.reset();
     if (absl::Status status = store_->Checkpoint(); !status.ok()) {
       Log(LogLevel::kWarn, "checkpoint failed; the next start reads the log instead",
@@ -387,7 +416,9 @@ class Daemon {
   std::unique_ptr<exec::HttpExecutor> http_;
   std::unique_ptr<exec::LlmExecutor> llm_;
   std::unique_ptr<exec::HttpClient> http_client_;
+  std::unique_ptr<exec::WorkerExecutor> workers_;
   std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<rpc::WorkerDialer> dialer_;
 };
 
 int Main(const std::vector<std::string>& arguments) {

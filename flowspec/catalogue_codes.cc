@@ -246,8 +246,8 @@ constexpr CodeEntry kCodes[] = {
 
     // BL05xx: valid, but not for this release.
     {"BL0501", "a step kind that this release cannot execute",
-     "The flow is valid and can be checked, but this release executes run, http, llm, set, "
-     "fail, do and parallel only.",
+     "The flow is valid and can be checked, but this release does not execute agent and approve "
+     "steps.",
      "- id: ask\n  approve: {title: 'Ship it?'}", "- id: ship\n  run: ./ship"},
     {"BL0502", "a key that this release cannot execute",
      "The flow is valid and can be checked, but this release does not act on this key; it would "

@@ -17,6 +17,7 @@ bool RunsHere(StepKind kind) {
     case StepKind::kRun:
     case StepKind::kHttp:
     case StepKind::kLlm:
+    case StepKind::kWorker:
     case StepKind::kSet:
     case StepKind::kFail:
     case StepKind::kDo:
@@ -80,6 +81,7 @@ void CheckStep(const Flow& flow, const Step& step, Findings* findings) {
   };
   key(Limited(step.budget), "budget");
   key(!step.runs_on.empty(), "runs_on");
+  key(step.kind == StepKind::kWorker && !step.artifacts.empty(), "artifacts");
   CheckAttempts(step, findings);
   for (const Secret& secret : flow.secrets) {
     if (secret.source != "store" || !UsesSecret(step, secret)) continue;

@@ -158,7 +158,7 @@ class Writer {
   }
 
   // What most runs do not have.
-  void PutRare(const run::RunStarted& f, v1::RunStarted* m) const {
+  void PutRare(const run::RunStarted& f, v1::RunStarted* m) {
     Put(f.trigger, m, &v1::RunStarted::mutable_trigger);
     if (f.parent) {
       v1::RunParent* parent = m->mutable_parent();

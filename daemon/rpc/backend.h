@@ -12,6 +12,7 @@
 #include "daemon/ports/event_store.h"
 #include "daemon/ports/flow_registry.h"
 #include "daemon/ports/output_store.h"
+#include "daemon/ports/worker_pool.h"
 
 namespace beamline::rpc {
 
@@ -34,6 +35,8 @@ struct Backend {
   std::function<void(const std::string& tenant, const std::string& flow)> flow_changed;
   // The directory of a run that was started over the network.
   std::function<std::string(const run::RunId&)> workspace_of;
+  ports::WorkerPool& workers;
+  engine::Aside& words;  // one thread, for what workers are told
 };
 
 struct Caller {

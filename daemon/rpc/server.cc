@@ -20,6 +20,7 @@
 #include "beamline/v1/admin.grpc.pb.h"
 #include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
+#include "beamline/v1/worker.grpc.pb.h"
 #include "daemon/ports/mutex.h"
 #include "daemon/rpc/peers.h"
 #include "daemon/rpc/services.h"
@@ -72,13 +73,15 @@ class Server::Impl {
         warn_(std::move(warn)),
         reads_(kReadThreads),
         answers_(1),
+        words_(1),
         backend_{served.engine, served.events, served.flows, served.blobs,
                  served.outputs, served.clock, reads_,       answers_,
-                 timers_,        served.flow_changed, served.workspace_of},
+                 timers_,        served.flow_changed, served.workspace_of, served.workers, words_},
         peers_(DescriptorRanges().local, DescriptorRanges().range),
         network_peers_(DescriptorRanges().network, DescriptorRanges().range),
         orchestrator_(MakeOrchestratorService(backend_, peers_)),
         flows_(MakeFlowService(backend_, peers_)),
+        workers_(MakeWorkerService(backend_, peers_)),
         admin_(MakeAdminService(backend_, peers_, about_)) {
     // Not JSON, and about nothing that the caller does not hear as well.
     gpr_set_log_function([](gpr_log_func_args*) {});
@@ -89,6 +92,7 @@ class Server::Impl {
     grpc::ServerBuilder builder;
     builder.RegisterService(orchestrator_.get());
     builder.RegisterService(flows_.get());
+    builder.RegisterService(workers_.get());
     builder.RegisterService(admin_.get());
     builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kConcurrentCallsMax);
@@ -125,6 +129,7 @@ class Server::Impl {
     // A named service is NOT_FOUND until it is spoken of.
     health->SetServingStatus(v1::OrchestratorService::service_full_name(), serving);
     health->SetServingStatus(v1::FlowService::service_full_name(), serving);
+    health->SetServingStatus(v1::WorkerService::service_full_name(), serving);
     health->SetServingStatus(v1::AdminService::service_full_name(), serving);
   }
 
@@ -199,10 +204,10 @@ class Server::Impl {
   std::atomic<uint64_t> accepted_{0};
 
   Timers timers_;
-  engine::Aside reads_, answers_;
+  engine::Aside reads_, answers_, words_;
   const Backend backend_;
   Peers peers_, network_peers_;
-  const std::unique_ptr<grpc::Service> orchestrator_, flows_, admin_;
+  const std::unique_ptr<grpc::Service> orchestrator_, flows_, workers_, admin_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> remote_acceptor_;
   std::unique_ptr<grpc::Server> server_;
   std::optional<NetworkDoor> door_;

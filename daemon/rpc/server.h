@@ -26,6 +26,7 @@ struct Served {
   std::function<void(const std::string& tenant, const std::string& flow)> flow_changed;
   // The directory of a run that was started over the network, by its id.
   std::function<std::string(const run::RunId&)> workspace_of;
+  ports::WorkerPool& workers;
 };
 
 class Server {

@@ -25,7 +25,6 @@
 #include "daemon/rpc/wait_run.h"
 
 namespace beamline::rpc {
-namespace {
 
 using Context = grpc::CallbackServerContext;
 
@@ -36,13 +35,15 @@ grpc::Status ToGrpc(const absl::Status& status) {
                       DetailsOf(refusal));
 }
 
+namespace {
+
 // Answers a call by `work(caller, done)`, which calls `done` sooner or later whatever happens.
 template <class Work>
 grpc::ServerUnaryReactor* Answer(const Peers& peers, Context* context, const Work& work) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   absl::StatusOr<Caller> caller = Identify(peers, *context);
   if (caller.ok()) {
-    work(*caller, [reactor](absl::Status status) { reactor->Finish(ToGrpc(status)); });
+    work(*caller, [reactor](const absl::Status& status) { reactor->Finish(ToGrpc(status)); });
   } else {
     reactor->Finish(ToGrpc(caller.status()));
   }
@@ -66,7 +67,7 @@ class WaitReactor : public grpc::ServerUnaryReactor {
  public:
   WaitReactor(const Backend& backend, const v1::WaitRunRequest& request,
               v1::WaitRunResponse* response)
-      : call_(WaitRun(backend, request, response, [this](absl::Status status) {
+      : call_(WaitRun(backend, request, response, [this](const absl::Status& status) {
           hand_over_.Give();
           Finish(ToGrpc(status));
         })) {

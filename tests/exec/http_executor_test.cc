@@ -2,6 +2,7 @@
 #include "daemon/exec/http_executor.h"
 
 #include <doctest/doctest.h>
+#include <stdlib.h>
 
 #include <atomic>
 #include <cstdio>
@@ -323,6 +324,29 @@ TEST_CASE("a secret that would break the output's JSON fails the step") {
   const run::ReportAttempt report = world.Start(attempt).Wait();
   CHECK(report.error.kind == "output");
   CHECK(report.error.message.find("a secret where *** cannot stand") != std::string::npos);
+}
+
+TEST_CASE(
+    "a proxy is asked for names it finds itself, not for this machine and not for addresses") {
+  HttpServer server([](const SeenRequest&) { return Answer(200, ""); });
+  HttpServer proxy([](const SeenRequest&) { return Answer(200, "by proxy"); });
+  HttpClient::Options options;
+  options.proxy = proxy.Url("");
+  World world(std::move(options));
+  CHECK(world.Run(R"({"url":"http://somewhere.invalid/x"})").error.ok());
+  CHECK(proxy.seen().back().target == "http://somewhere.invalid/x");
+  CHECK(world.Run(Get(server, "/")).error.ok());
+  CHECK(server.seen().size() == 1);
+  CHECK(world.Run(R"({"url":"http://10.0.0.1/"})").error.kind == "refused");
+  CHECK(proxy.seen().size() == 1);
+}
+
+TEST_CASE("the proxy of whoever started the daemon is not used") {
+  setenv("http_proxy", "http://127.0.0.1:1", 1);
+  HttpServer server([](const SeenRequest&) { return Answer(200, ""); });
+  World world;
+  CHECK(world.Run(Get(server, "/")).error.ok());
+  unsetenv("http_proxy");
 }
 
 TEST_CASE("a request can be stopped, also one that still waits for its turn") {

@@ -52,6 +52,12 @@ class Writer {
     if (random_.Chance(25)) {
       add(absl::StrCat("foreach: {items: inputs.list, max_parallel: ", 1 + random_.Below(3),
                        ", tolerate: ", random_.Below(3), "}"));
+    } else if (random_.Chance(15)) {
+      add(absl::StrCat("loop: {until: inputs.go, max: ", 1 + random_.Below(4), "}"));
+    }
+    if (random_.Chance(20)) {
+      add(random_.Chance(70) ? "compensate: {run: ./undo}"
+                             : "compensate: {do: [{id: u" + id + ", run: ./undo}]}");
     }
     const uint64_t kind = random_.Below(10);
     if (kind < 2 && depth < 4 && steps_ < 12) {
@@ -59,7 +65,10 @@ class Writer {
       add(kind == 0 ? "do:" : "parallel:");
       return yaml + List(1 + random_.Below(3), depth + 2, kind == 0);
     }
-    if (kind == 2) {
+    if (kind == 4) {
+      add(random_.Chance(50) ? "wait: {for: 20s}" : "wait: {signal: {name: go}}");
+      if (random_.Chance(30)) add("timeout: 10s");
+    } else if (kind == 2) {
       add("set: {x: 1}");
     } else if (kind == 3 && random_.Chance(50)) {
       add("fail: {code: dice, message: 'the dice say so'}");

@@ -33,6 +33,8 @@ class World {
   SimulationResult Play() {
     StartRun wish;
     wish.start.flow_name = plan_->flow->name;
+    wish.start.queued = random_.Chance(10);
+    if (random_.Chance(15)) wish.start.break_at = {plan_->step(plan_->flow->main.back()).id};
     Send({"uid:1", 0, wish});
     Sync();
     for (int turn = 0; turn < 120 && !Over(); ++turn) Turn();
@@ -53,7 +55,8 @@ class World {
 
   bool Over() const {
     return !result_.violation.empty() || IsTerminal(state_.status) ||
-           (RunStatusOf(state_) == Status::kWaiting && unsynced_.empty());
+           (RunStatusOf(state_) == Status::kWaiting && unsynced_.empty() && state_.waits.empty() &&
+            state_.held == 0);
   }
   void Violation(std::string what) {
     if (result_.violation.empty()) result_.violation = std::move(what);
@@ -70,12 +73,16 @@ class World {
     if (dice < 94) return FireEarly();
     if (dice < 96) return StepClock();
     if (dice < 97) return Cancel();
+    if (dice < 98) return Signal();
+    if (dice < 99) return LetGo();
     return StopNow();
   }
 
   void KindTurn() {
     Sync();
     Pass(absl::Minutes(2));  // the clock may have been stepped back by days
+    if (!state_.listening.empty()) Signal();
+    LetGo();
     DoOwed();
   }
 
@@ -88,6 +95,23 @@ class World {
   }
 
   void Cancel() { Send({"uid:1", 0, CancelRun{"dice", random_.Chance(20)}}); }
+
+  // A new signal, or one that came before.
+  void Signal() {
+    const bool again = signals_sent_ > 0 && random_.Chance(30);
+    const uint64_t id = again ? random_.Below(signals_sent_) : signals_sent_++;
+    const std::string name = absl::StrCat("sig", id);
+    const bool known = state_.signal_ids.contains(name);
+    const bool taken = Send({"uid:1", 0, SendSignal{"go", Value::Json("1"), name}});
+    if (taken && known) Violation("the same signal was taken in twice");
+    ++result_.signals;
+  }
+
+  // What is queued or held before its start may go on.
+  void LetGo() {
+    if (state_.status == Status::kPending) Send({"system", 0, AdmitRun{}});
+    if (state_.held > 0) Send({"uid:1", 0, ReleaseStep{}});
+  }
 
   // The core is handed a command; its facts wait for the disk.
   bool Send(const Command& command) {
@@ -195,8 +219,17 @@ class World {
     const NodeIndex node = FindNode(state_, path);
     if (node < 0) return report;
     if (state_.node(node).is_fan) {
-      report.items = Value::Json("[]");
-      report.count = static_cast<int32_t>(random_.Below(5));
+      const auto& loop = state_.step_of(node).loop;
+      if (!loop) report.items = Value::Json("[]");
+      report.count = loop ? loop->max : static_cast<int32_t>(random_.Below(5));
+    } else if (state_.step_of(node).kind == flowspec::StepKind::kWait) {
+      const std::string& body = state_.step_of(node).input.pieces.front().text;
+      report.wait = Wait();
+      if (body.find("signal") != std::string::npos) {
+        report.wait->signal = "go";
+      } else {
+        report.wait->pause = absl::Seconds(20);
+      }
     }
     if (state_.step_of(node).kind == flowspec::StepKind::kFail) report.error = {"fail", "dice"};
     return report;
@@ -298,6 +331,63 @@ class World {
       Ended(cancelled->path);
     } else if (const auto* step = std::get_if<StepFinished>(&event.fact)) {
       Ended(step->path);
+      if (step->status == Status::kSucceeded) Succeeded(step->path);
+    }
+    if (const auto* finished = std::get_if<AttemptFinished>(&event.fact)) {
+      if (finished->step_status == Status::kSucceeded) Succeeded(finished->path);
+    }
+    CheckWaits(event);
+    CheckUndone(event);
+  }
+
+  // A signal ends one wait, and only one that came; a time ends a wait only when it has come.
+  void CheckWaits(const Event& event) {
+    if (std::holds_alternative<SignalReceived>(event.fact)) untaken_.insert(event.seq);
+    if (std::holds_alternative<LoopDecided>(event.fact)) ++result_.rounds;
+    if (std::holds_alternative<StepHeld>(event.fact)) ++result_.held;
+    const auto* ended = std::get_if<WaitEnded>(&event.fact);
+    if (ended == nullptr) return;
+    ++result_.waits_ended;
+    if (ended->signal > 0 && untaken_.erase(ended->signal) == 0) {
+      Violation(absl::StrCat("signal ", ended->signal, " was taken twice, or never came"));
+    }
+  }
+
+  // What succeeded and can be undone is undone in reverse order, each once.
+  void CheckUndone(const Event& event) {
+    if (const auto* section = std::get_if<SectionStarted>(&event.fact)) {
+      undoing_ = section->section == flowspec::Section::kCompensate;
+      if (!undoing_ && !done_.empty() && !forced_ && compensated_) {
+        Violation(absl::StrCat(done_.back(), " was not undone"));
+      }
+      compensated_ = compensated_ || undoing_;
+    }
+    const auto* stop = std::get_if<StopRequested>(&event.fact);
+    forced_ = forced_ || (stop != nullptr && stop->force);
+    const std::string& path = FactPath(event.fact);
+    constexpr std::string_view kUndo = ".compensate";
+    const bool undo = path.size() > kUndo.size() &&
+                      path.compare(path.size() - kUndo.size(), kUndo.size(), kUndo) == 0;
+    if (!undo || !ended_.contains(path) || undone_.contains(path)) return;
+    undone_.insert(path);
+    ++result_.undone;
+    if (!undoing_) Violation(absl::StrCat(path, " outside its section"));
+    if (done_.empty() || done_.back() + std::string(kUndo) != path) {
+      return Violation(absl::StrCat(path, " is not the last thing that succeeded"));
+    }
+    done_.pop_back();
+  }
+
+  // Of what has a `compensate`, in the order of its success in the main steps.
+  void Succeeded(const std::string& path) {
+    std::string id = path.substr(path.rfind('/') + 1);
+    const bool item = id.find('[') != std::string::npos;
+    id = id.substr(0, id.find('['));
+    for (size_t i = 0; i < plan_->flow->steps.size(); ++i) {
+      const flowspec::Step& step = plan_->flow->steps[i];
+      const bool fan = plan_->fan(static_cast<int32_t>(i)).kind != FanOut::Kind::kNone;
+      if (step.id != id || step.compensate < 0 || fan != item) continue;
+      if (step.section == flowspec::Section::kMain) done_.push_back(path);
     }
   }
 
@@ -308,6 +398,10 @@ class World {
     } else if (const auto* started = std::get_if<AttemptStarted>(&event.fact)) {
       const auto at = retry_at_.find({started->path, started->attempt});
       if (at != retry_at_.end() && now_ < at->second) Violation("a retry began early");
+    } else if (const auto* wait = std::get_if<WaitStarted>(&event.fact)) {
+      wait_until_[wait->path] = wait->until;
+    } else if (const auto* ended = std::get_if<WaitEnded>(&event.fact)) {
+      if (ended->signal == 0 && now_ < wait_until_[ended->path]) Violation("a wait ended early");
     }
   }
 
@@ -345,6 +439,12 @@ class World {
   std::set<std::tuple<std::string, int32_t, Outcome>> given_;
   std::set<std::string> unknown_, ended_;
   std::map<AttemptKey, absl::Time> retry_at_;
+  std::map<std::string, absl::Time> wait_until_;
+  uint64_t signals_sent_ = 0;
+  std::set<uint64_t> untaken_;
+  std::vector<std::string> done_;  // what can be undone, in the order it succeeded
+  std::set<std::string> undone_;
+  bool undoing_ = false, forced_ = false, compensated_ = false;
   SimulationResult result_;
 };
 

@@ -23,6 +23,7 @@ struct SimulationResult {
   // What happened, so that a test can hold the simulation to a floor.
   int events = 0, crashes = 0, duplicates = 0, late = 0, early_timers = 0, clock_steps = 0;
   int finished = 0, waiting = 0;
+  int signals = 0, waits_ended = 0, rounds = 0, undone = 0, held = 0;
 };
 
 // Plays the run of `seed`; equal seeds give equal results.

@@ -35,11 +35,17 @@ TEST_CASE("every promise holds for every seed, and each seed plays the same twic
     sum.clock_steps += result.clock_steps;
     sum.finished += result.finished;
     sum.waiting += result.waiting;
+    sum.signals += result.signals;
+    sum.waits_ended += result.waits_ended;
+    sum.rounds += result.rounds;
+    sum.undone += result.undone;
+    sum.held += result.held;
   }
   MESSAGE(seeds, " seeds: ", sum.events, " events, ", sum.crashes, " crashes, ", sum.duplicates,
           " repeated and ", sum.late, " late answers, ", sum.early_timers, " early timers, ",
           sum.clock_steps, " clock steps; ", sum.finished, " runs finished, ", sum.waiting,
-          " wait for a person");
+          " wait for a person; ", sum.signals, " signals, ", sum.waits_ended, " waits ended, ",
+          sum.rounds, " rounds decided, ", sum.undone, " steps undone, ", sum.held, " held");
   if (seeds < 1000) return;
   // A simulation in which nothing happens proves nothing.
   const int floor = static_cast<int>(seeds);
@@ -50,6 +56,11 @@ TEST_CASE("every promise holds for every seed, and each seed plays the same twic
   CHECK(sum.early_timers > floor / 50);
   CHECK(sum.clock_steps > floor / 4);
   CHECK(sum.waiting > floor / 50);
+  CHECK(sum.signals > floor / 4);
+  CHECK(sum.waits_ended > floor / 10);
+  CHECK(sum.rounds > floor / 20);
+  CHECK(sum.undone > floor / 50);
+  CHECK(sum.held > floor / 50);
 }
 
 TEST_CASE("a planted defect is noticed") {

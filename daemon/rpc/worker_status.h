@@ -1,0 +1,11 @@
+// Workers and queues as the wire shows them.
+#pragma once
+
+#include "beamline/v1/worker.pb.h"
+#include "daemon/ports/worker_pool.h"
+
+namespace beamline::rpc {
+
+void WriteWorkers(const ports::WorkerPoolStatus& status, v1::ListWorkersResponse* response);
+
+}  // namespace beamline::rpc
