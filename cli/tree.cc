@@ -356,7 +356,9 @@ class Layout {
   static std::string ItemName(const v1::Step& step, const v1::Item& item) {
     if (step.loop_max() > 0) return absl::StrCat("round ", item.index() + 1);
     const std::string key = Printable(item.key());
-    return step.foreach_as().empty() ? key : absl::StrCat(Printable(step.foreach_as()), " ", key);
+    return step.foreach_as().empty() || step.foreach_as() == "matrix"
+               ? key
+               : absl::StrCat(Printable(step.foreach_as()), " ", key);
   }
 
   static bool HasGoneWrong(v1::Status status) {
