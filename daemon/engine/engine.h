@@ -71,6 +71,7 @@ struct StartRequest {
   std::string request_id;    // empty: not idempotent by itself
   std::string request_hash;  // of what makes two starts the same; never empty where that matters
   std::optional<run::Parent> parent;
+  run::Value llm_answers;  // as RunStarted
   std::string trigger;  // JSON object of what starts it; empty: nothing but the request
   std::vector<run::BundledFlow> files;     // what sub-flows may name by path
   std::vector<ports::FlowSource> sources;  // of those files that may not be stored yet

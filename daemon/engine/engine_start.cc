@@ -59,6 +59,7 @@ run::RunStarted StartOf(const StartRequest& request, const run::RunId& run) {
   if (!request.trigger.empty()) start.trigger = run::Value::Json(request.trigger);
   start.files = request.files;
   start.flow_path = request.flow_path;
+  start.llm_answers = request.llm_answers;
   start.break_at = request.break_at;
   start.only = request.only;
   return start;
