@@ -63,7 +63,8 @@ void Engine::Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh)
                                  {},
                                  std::nullopt,
                                  std::move(fresh.flows),
-                                 std::move(fresh.key)});
+                                 std::move(fresh.key),
+                                 std::move(fresh.key_hash)});
     gathering_.marks.push_back({id});
   }
   ports::RunEvents& entry = (*gathering_.batch)[place->second];

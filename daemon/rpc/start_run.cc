@@ -270,7 +270,7 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
     start.sources.push_back({start.files.back().digest, file.path(), file.source()});
   }
   start.request_id = request.request_id();
-  if (!start.request_id.empty() || flow.idempotency) start.request_hash = HashOf(request, start);
+  if (!start.request_id.empty()) start.request_hash = HashOf(request, start);
   start.break_at = {request.break_at().begin(), request.break_at().end()};
   start.only = request.only();
   if (!request.llm_answers().empty()) {
