@@ -25,6 +25,7 @@
 #include "daemon/engine/hub.h"
 #include "daemon/engine/log_writer.h"
 #include "daemon/engine/resolver.h"
+#include "daemon/engine/step_artifacts.h"
 #include "daemon/engine/turns.h"
 #include "daemon/ports/blob_store.h"
 #include "daemon/ports/clock.h"
@@ -158,8 +159,9 @@ class Engine {
     absl::flat_hash_map<std::string, std::string> turns;  // by path of the step that has one
     absl::flat_hash_set<std::string> slots;               // paths that hold one
     absl::flat_hash_map<std::string, std::shared_ptr<const Items>> items;  // by path of the foreach
-    std::vector<std::pair<absl::Time, uint64_t>> timers;                   // keys in timers_
-    bool park_later = false;                                               // a kParkTimer is set
+    StepArtifacts artifacts;
+    std::vector<std::pair<absl::Time, uint64_t>> timers;  // keys in timers_
+    bool park_later = false;                              // a kParkTimer is set
   };
   struct CommandMessage {
     run::RunId run;

@@ -137,7 +137,8 @@ void Engine::StartChildAside(const ports::Attempt& attempt, StartRequest request
     if (!detach)
       return Post(ChildMessage{attempt.run, attempt.path, attempt.attempt, started->run});
     run::ReportAttempt report = ReportOf(attempt);
-    report.output = run::Value::Json(absl::StrCat("{\"run\":\"", started->run.ToString(), "\"}"));
+    report.child_run = started->run.ToString();
+    report.output = run::Value::Json(absl::StrCat("{\"run\":\"", report.child_run, "\"}"));
     PostReport(attempt, std::move(report));
   });
 }
@@ -184,6 +185,7 @@ void Engine::ReportToParent(const run::RunState& state) {
   const std::optional<run::Parent>& parent = state.start.parent;
   if (!parent) return;
   run::ReportAttempt report{.path = parent->path, .attempt = parent->attempt};
+  report.child_run = state.start.run.ToString();
   if (state.status == run::Status::kSucceeded) {
     report.output = state.outputs.absent() ? run::Value::Json("null") : state.outputs;
   } else {

@@ -119,6 +119,9 @@ void Engine::Run(LiveRun& live, const std::string& path, const run::RunAttempt& 
     if (!secrets.ok()) return fail(secrets.status());
     attempt.sensitive = *std::move(secrets);
   }
+  if (live.flow->artifacts && attempt.kind == flowspec::StepKind::kRun) {
+    attempt.inputs = live.artifacts.VisibleTo(state, node, ItemsLoader(live));
+  }
   world_.executor.Start(std::move(attempt), [this, id](run::ReportAttempt report) {
     Post(AttemptMessage{id, std::move(report)});
   });

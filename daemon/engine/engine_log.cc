@@ -55,6 +55,7 @@ ports::RunRow RowOf(const run::RunState& state, ports::RunStatus status, absl::T
 void Engine::Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh) {
   ReleaseSlots(live, events);
   ReleaseTurns(live, events);
+  live.artifacts.Forget(events);
   const run::RunId& id = live.state.start.run;
   auto [place, added] = gathering_.index.emplace(id, gathering_.marks.size());
   if (added) {
