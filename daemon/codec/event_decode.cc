@@ -95,6 +95,7 @@ class Reader {
   // What most runs do not have.
   void GetRare(const v1::RunStarted& m, run::RunStarted* f) {
     f->trigger = Value(m.trigger());
+    f->llm_answers = Value(m.llm_answers());
     if (m.has_parent()) {
       const std::optional<run::RunId> id = run::RunId::Parse(m.parent().run_id());
       if (!id) Fail("the parent's run id is none");

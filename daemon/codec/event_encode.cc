@@ -160,6 +160,7 @@ class Writer {
   // What most runs do not have.
   void PutRare(const run::RunStarted& f, v1::RunStarted* m) {
     Put(f.trigger, m, &v1::RunStarted::mutable_trigger);
+    Put(f.llm_answers, m, &v1::RunStarted::mutable_llm_answers);
     if (f.parent) {
       v1::RunParent* parent = m->mutable_parent();
       parent->set_run_id(f.parent->run.ToString());

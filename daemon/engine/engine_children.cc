@@ -65,6 +65,7 @@ void Engine::StartChild(LiveRun& live, const ports::Attempt& attempt) {
   const int32_t depth = parent.parent ? parent.parent->depth + 1 : 1;
   request.parent = run::Parent{attempt.run, attempt.path, attempt.attempt, depth};
   request.files = parent.files;
+  request.llm_answers = parent.llm_answers;
   request.flow_path = parent.flow_path;  // of the parent until the child's is known
   const std::string inputs = Member(attempt.input, "inputs");
   const bool detach = TextOf(Member(attempt.input, "mode")) == "detach";

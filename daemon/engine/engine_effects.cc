@@ -106,6 +106,11 @@ void Engine::Run(LiveRun& live, const std::string& path, const run::RunAttempt& 
   absl::StatusOr<std::string> input = Load(state.node(node).input, world_.blobs);
   if (!input.ok()) return fail(input.status());
   attempt.input = *std::move(input);
+  if (attempt.kind == flowspec::StepKind::kLlm && !state.start.llm_answers.absent()) {
+    absl::StatusOr<std::string> answers = engine::Load(state.start.llm_answers, world_.blobs);
+    if (!answers.ok()) return fail(answers.status());
+    attempt.llm_answers = *std::move(answers);
+  }
   if (attempt.kind == flowspec::StepKind::kFlow) return StartChild(live, attempt);
   if (attempt.kind == flowspec::StepKind::kSignal) return SendSignal(attempt);
   const std::vector<flowspec::Input>& inputs = live.flow->flow().inputs;

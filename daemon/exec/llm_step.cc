@@ -61,12 +61,18 @@ class Reader {
     } else {
       const std::string route = Plain(Key("route").empty() ? "\"\"" : Key("route"));
       const auto found = providers_.routes.find(route);
-      if (found == providers_.routes.end()) {
+      if (found == providers_.routes.end() && attempt_.llm_answers.empty()) {
         return absl::NotFoundError(absl::StrCat("there is no route `", route.substr(0, 100),
                                                 "`; the daemon's configuration has ",
                                                 Names(providers_.routes, "routes")));
       }
-      name = found->second;
+      if (found != providers_.routes.end()) name = found->second;
+    }
+    if (!attempt_.llm_answers.empty()) {
+      static const LlmProvider kRecorded{.name = "recorded", .kind = LlmProvider::Kind::kRecorded};
+      step_.provider = &kRecorded;
+      step_.request.model = "recorded";
+      return absl::OkStatus();
     }
     const size_t slash = name.find('/');
     const auto provider = providers_.by_name.find(name.substr(0, slash));

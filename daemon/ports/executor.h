@@ -51,6 +51,7 @@ struct Attempt {
   absl::Duration timeout = absl::InfiniteDuration();  // from the moment it really starts
   // What {"sensitive": name} and {"secret": name} in `input` stand for: name → value (JSON text).
   std::vector<std::pair<std::string, std::string>> sensitive;
+  std::string llm_answers;  // JSON of exec/llm_recorded.h in place of models; empty: none
   std::vector<flowspec::Secret> secrets;  // that the flow declares: where each value comes from
   // What the step can read of earlier ones, one tree for each that made something (kind `run`).
   std::vector<std::shared_ptr<const ArtifactTree>> inputs;

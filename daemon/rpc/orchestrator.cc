@@ -210,7 +210,7 @@ void ResolveRun(const Backend& backend, const v1::ResolveRunRequest& request,
                 v1::ResolveRunResponse* response, Done done) {
   backend.reads.Do([&backend, &request, response, done = std::move(done)] {
     absl::StatusOr<std::string> id = Resolve(backend, request.name());
-    if (id.ok()) response->set_run_id(*std::move(id));
+    if (id.ok()) response->set_run_id(*id);
     done(id.status());
   });
 }

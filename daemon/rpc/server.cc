@@ -74,9 +74,10 @@ class Server::Impl {
         reads_(kReadThreads),
         answers_(1),
         words_(1),
-        backend_{served.engine, served.events, served.flows, served.blobs,
-                 served.outputs, served.clock, reads_,       answers_,
-                 timers_,        served.flow_changed, served.workspace_of, served.workers, words_},
+        backend_{
+            served.engine,       served.events,  served.flows, served.blobs, served.outputs,
+            served.clock,        reads_,         answers_,     timers_,      served.flow_changed,
+            served.workspace_of, served.workers, words_},
         peers_(DescriptorRanges().local, DescriptorRanges().range),
         network_peers_(DescriptorRanges().network, DescriptorRanges().range),
         orchestrator_(MakeOrchestratorService(backend_, peers_)),

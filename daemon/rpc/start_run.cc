@@ -11,10 +11,13 @@
 #include "daemon/rpc/trace.h"
 #include "flowspec/digest.h"
 #include "flowspec/inputs.h"
+#include "flowspec/json_array.h"
+#include "flowspec/json_text.h"
 
 namespace beamline::rpc {
 namespace {
 
+constexpr size_t kAnswersBytesMax = 1 << 20;
 constexpr size_t kViolationsMax = 100;  // in one answer
 
 absl::Status CheckLabels(const v1::StartRunRequest& request) {
@@ -69,6 +72,21 @@ absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violation
   return refusal;
 }
 
+absl::Status CheckAnswers(const std::string& json) {
+  if (json.size() > kAnswersBytesMax) return TooLarge("llm_answers", json.size(), kAnswersBytesMax);
+  if (json.empty()) return absl::OkStatus();
+  bool responses = false;
+  const bool valid = flowspec::CheckJson(json).ok();
+  if (valid) {
+    for (const auto& [key, value] : flowspec::ObjectMembers(json)) {
+      responses = responses || (key == "\"responses\"" && flowspec::JsonKind(value) == '{');
+    }
+  }
+  if (responses) return absl::OkStatus();
+  return InvalidField("llm_answers",
+                      "must be JSON as in {\"responses\": {\"draft\": [\"Hello\"]}}");
+}
+
 // `break_at` and `only` name steps.
 absl::Status CheckSteps(const flowspec::Flow& flow, const v1::StartRunRequest& request) {
   const auto find = [&](const std::string& id, bool top) {
@@ -102,8 +120,8 @@ run::Labels MergeLabels(const flowspec::Flow& flow, const v1::StartRunRequest& r
 }
 
 // Of what makes two requests the same: flow, inputs, labels, workspace and files, each with its
-// length in front. Sensitive values are left out: a hash in the log would let them be guessed. A flow that
-// was named stays the same request when the name comes to mean another version.
+// length in front. Sensitive values are left out: a hash in the log would let them be guessed. A
+// flow that was named stays the same request when the name comes to mean another version.
 std::string HashOf(const v1::StartRunRequest& request, const engine::StartRequest& start) {
   std::string canonical;
   const auto add = [&](std::string_view part) {
@@ -116,6 +134,7 @@ std::string HashOf(const v1::StartRunRequest& request, const engine::StartReques
     add(value);
   }
   add(start.workspace);
+  if (!request.llm_answers().empty()) add(request.llm_answers());
   for (const v1::FlowFile& file : request.files()) {
     add(file.path());
     add(file.source());
@@ -218,6 +237,7 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
         .With("field", "workspace");
   }
   if (absl::Status status = CheckFlowFiles(request.files()); !status.ok()) return status;
+  if (absl::Status status = CheckAnswers(request.llm_answers()); !status.ok()) return status;
   std::string workspace;
   auto loaded = LoadFlow(backend, request, &workspace);
   if (!loaded.ok()) return loaded.status();
@@ -250,9 +270,14 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
     start.sources.push_back({start.files.back().digest, file.path(), file.source()});
   }
   start.request_id = request.request_id();
-  if (!start.request_id.empty() || flow.idempotency) start.request_hash = HashOf(request, start);
+  if (!start.request_id.empty()) start.request_hash = HashOf(request, start);
   start.break_at = {request.break_at().begin(), request.break_at().end()};
   start.only = request.only();
+  if (!request.llm_answers().empty()) {
+    absl::StatusOr<run::Value> answers = engine::Spill(request.llm_answers(), backend.blobs);
+    if (!answers.ok()) return answers.status();
+    start.llm_answers = *std::move(answers);
+  }
   return start;
 }
 

@@ -64,6 +64,7 @@ struct RunStarted {
   std::string request_id, request_hash;  // of the client's start request; may be empty
   std::optional<Parent> parent;
   Value trigger;  // JSON object: what started it; absent: a person or program
+  Value llm_answers;  // in place of models (exec/llm_recorded.h); absent: models are asked
   std::vector<BundledFlow> files;
   std::string flow_path;              // of this flow among `files`; empty: the submitted one
   std::vector<std::string> break_at;  // ids of steps that are held before they start
