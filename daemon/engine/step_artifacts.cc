@@ -94,7 +94,8 @@ std::string FileNameOf(std::string_view key) {
     if (plain) {
       name += c;
     } else {
-      absl::StrAppend(&name, "%", absl::AlphaNum(absl::Hex(byte, absl::kZeroPad2)));
+      constexpr std::string_view kDigits = "0123456789ABCDEF";
+      name += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
     }
   }
   if (name.empty()) return "%";
