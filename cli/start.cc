@@ -232,7 +232,7 @@ namespace {
 int DryRun(const Arguments& arguments, Context& context, const Prepared& prepared) {
   if (int code = Plan(arguments, context); code != kExitOk) return code;
   Hint(context, absl::StrCat("inputs: ", prepared.request.inputs(), "\nnothing was started\n",
-                             "→ beamline run ", arguments.Get("FILE"), " --check-digest ",
+                             "→ beamline run ", arguments.Get("FLOW"), " --check-digest ",
                              prepared.flow->digest));
   return kExitOk;
 }
