@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "daemon/rpc/flow_files.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/start_run.h"
@@ -79,8 +80,10 @@ absl::StatusOr<Findings> NotHere(const Backend& backend, const flowspec::Flow& f
         break;
       }
     }
-    if (!status.ok())
-      findings.push_back(OutsideFinding(outside, std::string(status.message()), ""));
+    if (status.ok()) continue;
+    const std::string own = absl::StrCat("secret `", outside.name, "`: ");  // the finding says it
+    findings.push_back(
+        OutsideFinding(outside, std::string(absl::StripPrefix(status.message(), own)), ""));
   }
   return findings;
 }
