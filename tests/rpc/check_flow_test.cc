@@ -19,7 +19,7 @@ constexpr char kAsk[] = "steps:\n  - {id: a, llm: {route: writer, prompt: hello}
 struct Fixture {
   TemporaryDirectory directory;
   std::string config = Configure();
-  Beamlined daemon{directory.path(), {"--config", config}, {"PRESENT=here"}};
+  Beamlined daemon{directory.path(), {"--config", config}, {"PRESENT=hunter2"}};
   bool listens = daemon.AwaitSocket();
   Client client{daemon.socket()};
 
@@ -74,7 +74,7 @@ steps:
   CHECK(says[3] == "error BL0604 :9 queue `enrich` with task `t`: no worker serves it now");
   CHECK(says[4].find("BL0605 :10") != std::string::npos);
   CHECK(says[5].rfind("error BL0606 :11 secret `gone`: ", 0) == 0);
-  CHECK(absl::StrJoin(says, " ").find("here") == std::string::npos);  // no secret's value
+  CHECK(absl::StrJoin(says, " ").find("hunter2") == std::string::npos);  // no secret's value
 }
 
 TEST_CASE_FIXTURE(Fixture, "the files that come along are checked with it, and nothing is kept") {
@@ -114,7 +114,7 @@ TEST_CASE_FIXTURE(Fixture, "a run that could not do its work is refused before i
     const absl::Status status = client.Start(request).status();
     CHECK(ReasonOf(status) == "FLOW_NOT_EXECUTABLE");
     REQUIRE(DetailsOf(status).violations.size() == 1);
-    CHECK(DetailsOf(status).violations[0].field() == "flow_source:3:13");
+    CHECK(DetailsOf(status).violations[0].field() == "flow_source:3:14");
     CHECK(client.List({})->runs_size() == 0);
   }
   // What may still come is waited for: a worker, a key.
