@@ -28,8 +28,6 @@
 #include "cli/remote.h"
 #include "cli/text.h"
 
-extern char** environ;
-
 namespace beamline::cli {
 namespace {
 

@@ -55,6 +55,11 @@ class GithubProgress : public Progress {
     }
     ShowStep(line);
     if (line.failed) Annotate(line);
+    if (const v1::Item* item = FindItem(view.run(), line.path)) {
+      AnnotateReports(item->artifacts(), line.path);
+    } else if (const v1::Step* step = FindStep(view.run(), line.path)) {
+      AnnotateReports(step->artifacts(), line.path);
+    }
   }
 
   void OnOutput(const v1::TailOutputResponse& chunk) override {
@@ -108,6 +113,24 @@ class GithubProgress : public Progress {
                                 properties);
     }
     context_.err.Write(absl::StrCat("::error ", properties, "::", EscapeData(line.text), "\n"));
+  }
+
+  // A failed test, at its own place.
+  void AnnotateReports(const google::protobuf::RepeatedPtrField<v1::Artifact>& artifacts,
+                       const std::string& path) {
+    for (const v1::Artifact& artifact : artifacts) {
+      const bool tests = artifact.report() == "junit";
+      const char* level = tests || artifact.summary().errors() > 0 ? "error" : "warning";
+      for (const v1::ReportCase& c : artifact.summary().cases()) {
+        std::string properties;
+        if (!c.file().empty()) properties = absl::StrCat("file=", EscapeProperty(c.file()), ",");
+        if (c.line() > 0) absl::StrAppend(&properties, "line=", c.line(), ",");
+        absl::StrAppend(&properties, "title=", EscapeProperty(absl::StrCat(path, ": ", c.name())));
+        context_.err.Write(
+            absl::StrCat("::", level, " ", properties,
+                         "::", EscapeData(c.message().empty() ? c.name() : c.message()), "\n"));
+      }
+    }
   }
 
   void WriteSummary(const v1::Run& run) {

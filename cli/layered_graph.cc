@@ -251,7 +251,10 @@ class Canvas {
                                       "─", "╯", "─", "┴", "╮", "┤", "┬", "┼"};
     return cell.text.empty() ? kLines[cell.lines] : cell.text;
   }
-  Cell& At(int row, int column) { return cells_[static_cast<size_t>(row * columns_ + column)]; }
+  Cell& At(int row, int column) {
+    return cells_[static_cast<size_t>(row) * static_cast<size_t>(columns_) +
+                  static_cast<size_t>(column)];
+  }
 
   int columns_;
   std::vector<Cell> cells_;

@@ -160,6 +160,9 @@ The same for every attempt; hand it to services that can tell a repeat by it.
 The trace it belongs to.
 .It Ev BEAMLINE_OUTPUT
 A file to write the step's output to.
+.It Ev BEAMLINE_IN
+A directory with the artifacts of earlier steps; see
+.Sx ARTIFACTS .
 .El
 .Pp
 Lines of that file are
@@ -170,6 +173,52 @@ or
 followed by lines of text up to
 .Ql WORD .
 Only the attempt that succeeds hands its output on.
+.Sh ARTIFACTS
+A step's
+.Cm artifacts
+are kept when it succeeds.
+Later
+.Cm run
+steps find them, read-only, as
+.Pa $BEAMLINE_IN/STEP/NAME ,
+of a
+.Cm foreach
+or
+.Cm matrix
+as
+.Pa $BEAMLINE_IN/STEP/KEY/NAME ,
+of a child of
+.Cm do
+or
+.Cm parallel
+as
+.Pa $BEAMLINE_IN/STEP/CHILD/NAME .
+A
+.Cm loop
+has those of its last round.
+Where the path of an artifact is a pattern, NAME is a directory, and the files lie in it under the paths
+at which they were found.
+In the file name of a key,
+.Ql / ,
+.Ql % ,
+control characters and a dot at its beginning are written as
+.Ql %2F
+and so on.
+A step finds what it needs made, directly or through others, next to it and around it; handlers find all
+main steps, a compensation what it undoes.
+STEP is a symbolic link, which
+.Xr find 1
+follows with
+.Fl L .
+More than 20,000 files of one step do not appear.
+.Pp
+With
+.Ql report: junit
+the test report is read, and its counts and failed tests are shown; with
+.Ql report: sarif
+findings of linters.
+Reports are kept of a step that fails, too.
+What a report says, or that it cannot be read, does not change what becomes of the step.
 .Sh FAILURES
 A failed attempt is repeated as
 .Cm retry

@@ -77,6 +77,31 @@ void AppendLabels(const google::protobuf::RepeatedPtrField<v1::Label>& labels, J
   for (const v1::Label& label : labels) map.Text(label.key(), label.value());
 }
 
+void AppendCases(const v1::ReportSummary& summary, Json* object) {
+  if (summary.cases().empty()) return;
+  Json list(object->Key("cases"), '[', ']');
+  for (const v1::ReportCase& c : summary.cases()) {
+    Json entry(list.Next(), '{', '}');
+    entry.Text("name", c.name());
+    entry.Text("message", c.message());
+    entry.Optional("file", c.file());
+    if (c.line() > 0) entry.Number("line", c.line());
+  }
+}
+
+void AppendSummary(const v1::ReportSummary& summary, std::string* out) {
+  Json object(out, '{', '}');
+  if (!summary.problem().empty()) return object.Text("problem", summary.problem());
+  object.Number("tests", summary.tests());
+  object.Number("failures", summary.failures());
+  object.Number("errors", summary.errors());
+  object.Number("skipped", summary.skipped());
+  object.Number("warnings", summary.warnings());
+  object.Number("notes", summary.notes());
+  object.Number("time_ms", summary.time_ms());
+  AppendCases(summary, &object);
+}
+
 void AppendArtifacts(const google::protobuf::RepeatedPtrField<v1::Artifact>& artifacts,
                      Json* object) {
   if (artifacts.empty()) return;
@@ -89,6 +114,7 @@ void AppendArtifacts(const google::protobuf::RepeatedPtrField<v1::Artifact>& art
     entry.Text("sha256", artifact.sha256());
     entry.Number("bytes", static_cast<int64_t>(artifact.bytes()));
     entry.Optional("report", artifact.report());
+    if (artifact.has_summary()) AppendSummary(artifact.summary(), entry.Key("summary"));
   }
 }
 
@@ -171,6 +197,7 @@ void AppendProgress(const T& node, const BlobReader& read_blob, Json* object) {
     for (const v1::Attempt& attempt : node.attempts()) AppendAttempt(attempt, list.Next());
   }
   AppendArtifacts(node.artifacts(), object);
+  object->Optional("child_run", node.child_run());
   if (!node.steps().empty()) AppendSteps(node.steps(), read_blob, object->Key("steps"));
 }
 

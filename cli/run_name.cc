@@ -90,7 +90,7 @@ bool ResolveName(const Context& context, const std::string& name, NamedRun* run,
 }
 
 std::optional<NamedRun> NameRun(const Arguments& arguments, const Context& context, int* code) {
-  std::string name = arguments.Get("RUN");
+  const std::string& name = arguments.Get("RUN");
   if (name.empty() && !context.may_ask()) {
     *code = Fail(context, kExitUsage, "which run is meant?", "name one, as in @latest");
     return std::nullopt;

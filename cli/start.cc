@@ -15,6 +15,7 @@
 #include "cli/follow.h"
 #include "cli/inputs.h"
 #include "cli/junit.h"
+#include "cli/mock_llm.h"
 #include "cli/output.h"
 #include "cli/places.h"
 #include "cli/run_json.h"
@@ -112,6 +113,16 @@ int Prepare(const Arguments& arguments, const Context& context, Prepared* prepar
   request.set_check_digest(arguments.Get("check-digest"));
   for (const std::string& step : arguments.All("break-at")) request.add_break_at(step);
   request.set_only(arguments.Get("only"));
+  return kExitOk;
+}
+
+// The answers of --mock-llm.
+int TakeAnswers(const Arguments& arguments, const Context& context, Prepared* prepared) {
+  const std::string& word = arguments.Get("mock-llm");
+  if (word.empty()) return kExitOk;
+  absl::StatusOr<std::string> answers = RecordedAnswers(*prepared->client, word);
+  if (!answers.ok()) return FailWith(context, answers.status());
+  prepared->request.set_llm_answers(*std::move(answers));
   return kExitOk;
 }
 
@@ -221,7 +232,7 @@ namespace {
 int DryRun(const Arguments& arguments, Context& context, const Prepared& prepared) {
   if (int code = Plan(arguments, context); code != kExitOk) return code;
   Hint(context, absl::StrCat("inputs: ", prepared.request.inputs(), "\nnothing was started\n",
-                             "→ beamline run ", arguments.Get("FILE"), " --check-digest ",
+                             "→ beamline run ", arguments.Get("FLOW"), " --check-digest ",
                              prepared.flow->digest));
   return kExitOk;
 }
@@ -233,6 +244,7 @@ int RunFlow(const Arguments& arguments, Context& context) {
   if (int code = Prepare(arguments, context, &prepared); code != kExitOk) return code;
   if (arguments.On("dry-run")) return DryRun(arguments, context, prepared);
   if (int code = EnsureConnected(context, &prepared.client); code != kExitOk) return code;
+  if (int code = TakeAnswers(arguments, context, &prepared); code != kExitOk) return code;
   Client& client = *prepared.client;
   // From here on a signal must not leave a run behind that nobody knows of.
   SignalPipe signals;
@@ -247,6 +259,7 @@ int Submit(const Arguments& arguments, Context& context) {
   Prepared prepared;
   if (int code = Prepare(arguments, context, &prepared); code != kExitOk) return code;
   if (int code = EnsureConnected(context, &prepared.client); code != kExitOk) return code;
+  if (int code = TakeAnswers(arguments, context, &prepared); code != kExitOk) return code;
   Client& client = *prepared.client;
   auto started = client.StartRun(prepared.request);
   if (!started.ok()) return FailToStart(context, prepared, started.status());

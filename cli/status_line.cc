@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "absl/strings/str_cat.h"
+#include "cli/report_text.h"
 #include "cli/run_json.h"
 #include "cli/text.h"
 #include "cli/tree.h"
@@ -70,6 +71,34 @@ void Conclude(const T& node, const Glyphs& glyphs, StatusLine* line) {
   }
   const int tries = node.attempts_size();
   if (tries > 1) absl::StrAppend(&line->text, "  (", tries, " tries)");
+  if (!node.cached_from().empty()) {
+    line->text = absl::StrCat("cached (from run ", ShortId(node.cached_from()), ")");
+  }
+  if (!node.child_run().empty() && !line->failed) {  // a failure names it
+    absl::StrAppend(&line->text, "  run ", ShortId(node.child_run()));
+  }
+}
+
+// What the end of a step with items says beside.
+std::string ItemsText(const proto::RunView& view, const v1::Step& step) {
+  if (step.item_count() == 0) return "";
+  if (step.loop_max() > 0) return "  " + Count(step.items_size(), "round");
+  return absl::StrCat("  ", view.CountItems(step).succeeded, "/", step.item_count());
+}
+
+void AppendReports(const std::string& text, StatusLine* line) {
+  if (!text.empty()) absl::StrAppend(&line->text, line->text.empty() ? "" : "  ", text);
+}
+
+const char* SectionName(v1::Section section) {
+  switch (section) {
+    case v1::SECTION_FINALLY:
+      return "finally";
+    case v1::SECTION_COMPENSATE:
+      return "compensation";
+    default:
+      return "on_failure";
+  }
 }
 
 StatusLine LineOfRun(const E& event, const v1::Run& run, const Glyphs& glyphs) {
@@ -77,6 +106,10 @@ StatusLine LineOfRun(const E& event, const v1::Run& run, const Glyphs& glyphs) {
   if (event.has_run_started()) {
     line.mark = {glyphs.running, Ink::kCyan};
     line.text = absl::StrCat(Printable(run.flow()), "  run ", run.id());
+    if (event.run_started().queued()) {
+      absl::StrAppend(&line.text, "  queued behind another run with the concurrency key `",
+                      Printable(run.concurrency_key()), "`");
+    }
   } else if (event.has_stop_requested() && event.stop_requested().path().empty()) {
     line.mark = {glyphs.skipped, Ink::kYellow};
     line.text = "stopping";
@@ -84,9 +117,11 @@ StatusLine LineOfRun(const E& event, const v1::Run& run, const Glyphs& glyphs) {
       absl::StrAppend(&line.text, ": ", Printable(why));
     }
   } else if (event.has_section_started()) {
-    const bool last = event.section_started().section() == v1::SECTION_FINALLY;
     line.mark = {glyphs.running, Ink::kCyan};
-    line.text = last ? "finally" : "on_failure";
+    line.text = SectionName(event.section_started().section());
+  } else if (event.has_run_admitted()) {
+    line.mark = {glyphs.running, Ink::kCyan};
+    line.text = "its turn has come";
   } else if (event.has_run_finished()) {
     line.mark = MarkOf(run.status(), false, glyphs);
     line.final = true;
@@ -99,8 +134,8 @@ StatusLine LineOfRun(const E& event, const v1::Run& run, const Glyphs& glyphs) {
 
 // True if `event` is the last one of its step.
 bool EndsStep(const E& event) {
-  return event.has_step_skipped() || event.has_step_cancelled() || event.has_step_parked() ||
-         event.has_step_finished() ||
+  return event.has_cache_hit() || event.has_step_skipped() || event.has_step_cancelled() ||
+         event.has_step_parked() || event.has_step_finished() ||
          (event.has_attempt_finished() &&
           proto::IsTerminal(event.attempt_finished().step_status()));
 }
@@ -122,6 +157,14 @@ const std::string& PathOf(const E& event) {
       return event.step_parked().path();
     case E::kStepFinished:
       return event.step_finished().path();
+    case E::kCacheHit:
+      return event.cache_hit().path();
+    case E::kWaitStarted:
+      return event.wait_started().path();
+    case E::kStepHeld:
+      return event.step_held().path();
+    case E::kLoopDecided:
+      return event.loop_decided().path();
     default:
       return *kNone;
   }
@@ -139,7 +182,17 @@ StatusLine LineOf(const v1::ExecutionEvent& event, const proto::RunView& view,
   if (line.path.empty()) return LineOfRun(event, view.run(), glyphs);
   const Found found = Find(view.run(), line.path);
   if (found.step == nullptr) return line;
-  if (event.has_retry_scheduled()) {
+  if (event.has_wait_started() || event.has_step_held()) {
+    line.mark = {glyphs.parked, Ink::kYellow};
+    line.text = found.item != nullptr
+                    ? WaitText(*found.item, view.run().id(), ToTime(event.time()))
+                    : WaitText(*found.step, view.run().id(), ToTime(event.time()));
+  } else if (event.has_loop_decided()) {
+    if (!event.loop_decided().again()) return line;
+    line.mark = {glyphs.running, Ink::kCyan};
+    line.text =
+        absl::StrCat("round ", event.loop_decided().round() + 2, "/", found.step->loop_max());
+  } else if (event.has_retry_scheduled()) {
     line.mark = {glyphs.retrying, Ink::kYellow};
     const auto& attempts = found.item != nullptr ? found.item->attempts() : found.step->attempts();
     absl::Duration wait = ToTime(event.retry_scheduled().at()) - ToTime(event.time());
@@ -149,14 +202,46 @@ StatusLine LineOf(const v1::ExecutionEvent& event, const proto::RunView& view,
     absl::StrAppend(&line.text, " in ", ShortDuration(wait));
   } else if (EndsStep(event) && found.item != nullptr) {
     Conclude(*found.item, glyphs, &line);
-    if (!line.failed && found.item->status() != v1::STATUS_PARKED) line.mark = {};
+    ReportSum reports;
+    reports.Add(found.item->artifacts());
+    AppendReports(reports.Text(), &line);
+    if (IsSmallMatrix(*found.step)) {
+      line.text = absl::StrCat(Printable(found.item->key()), "  ", line.text);
+    } else if (!line.failed && found.item->status() != v1::STATUS_PARKED) {
+      line.mark = {};
+    }
   } else if (EndsStep(event)) {
     Conclude(*found.step, glyphs, &line);
-    if (const int items = found.step->item_count(); items > 0) {
-      absl::StrAppend(&line.text, "  ", view.CountItems(*found.step).succeeded, "/", items);
-    }
+    line.text += ItemsText(view, *found.step);
+    AppendReports(ReportText(*found.step), &line);
   }
   return line;
 }
+
+bool IsSmallMatrix(const v1::Step& step) {
+  constexpr int kSmall = 16;
+  return step.item_count() > 0 && step.item_count() <= kSmall && step.foreach_as().empty() &&
+         step.loop_max() == 0;
+}
+
+template <typename T>
+std::string WaitText(const T& node, const std::string& run_id, absl::Time now) {
+  if (node.reason().starts_with("held")) {
+    return absl::StrCat("held before its start  beamline resume ", ShortId(run_id));
+  }
+  std::string text = Printable(node.reason());
+  if (!node.has_wait_until()) return text;
+  // The time of day says more than RFC 3339 in UTC while somebody looks on.
+  const absl::Time until = ToTime(node.wait_until());
+  const absl::Duration left = std::max(absl::ZeroDuration(), until - now);
+  text.resize(std::min(text.size(), text.rfind("until ") + 6));
+  return absl::StrCat(text,
+                      absl::FormatTime(left < absl::Hours(20) ? "%H:%M:%S" : "%Y-%m-%d %H:%M",
+                                       until, absl::LocalTimeZone()),
+                      " (in ", ShortDuration(left), ")");
+}
+
+template std::string WaitText(const v1::Step&, const std::string&, absl::Time);
+template std::string WaitText(const v1::Item&, const std::string&, absl::Time);
 
 }  // namespace beamline::cli

@@ -7,7 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/glyphs.h"
+#include "cli/report_text.h"
 #include "cli/run_json.h"
+#include "cli/status_line.h"
 #include "cli/text.h"
 
 namespace beamline::cli {
@@ -47,9 +49,10 @@ class Layout {
     MeasureNames(run_.steps(), 0);
     AddHeader();
     for (const v1::Step& step : run_.steps()) {
-      if (!IsShown(step)) continue;
+      if (!IsShown(step) || step.section() == v1::SECTION_COMPENSATE) continue;
       AddStep(step, run_.steps(), 0, "", Kind::kStep);
     }
+    AddUndone();
     AddRunFailure();
     Shrink();
     std::vector<std::string> lines;
@@ -109,6 +112,16 @@ class Layout {
     Add(Kind::kHeader, text);
   }
 
+  // What was undone, in the order in which it happened.
+  void AddUndone() {
+    bool first = true;
+    for (const v1::Step& step : run_.steps()) {
+      if (step.section() != v1::SECTION_COMPENSATE) continue;
+      if (std::exchange(first, false)) Add(Kind::kStep, Dim("compensation"));
+      AddStep(step, run_.steps(), 0, "", Kind::kStep);
+    }
+  }
+
   // The run's own failure, unless a step tells it already (the outputs did not evaluate, the
   // run's time was over).
   void AddRunFailure() {
@@ -158,7 +171,11 @@ class Layout {
 
   // What stands behind the duration.
   std::string NoteOf(const v1::Step& step, const RepeatedPtrField<v1::Step>& siblings) const {
-    if (step.item_count() > 0) return ItemsNote(step);
+    if (step.item_count() > 0) {
+      const std::string reports =
+          proto::IsTerminal(step.status()) ? Dim(ReportText(step)) : std::string();
+      return absl::StrCat(ItemsNote(step), reports.empty() ? "" : "  ", reports);
+    }
     switch (step.status()) {
       case v1::STATUS_PENDING: {
         if (proto::IsTerminal(run_.status())) return Dim("did not start");
@@ -171,7 +188,10 @@ class Layout {
         return absl::StrCat(step.attempts_size() > 1
                                 ? absl::StrCat(Count(step.attempts_size(), "try", "tries"), "  ")
                                 : "",
-                            Paint(options_.color, Ink::kRed, FailureText(step.failure())));
+                            Paint(options_.color, Ink::kRed, FailureText(step.failure())),
+                            step.artifacts().empty() ? "" : "  ", Dim(ReportText(step)));
+      case v1::STATUS_WAITING:
+        return WaitText(step, run_.id(), options_.now);
       case v1::STATUS_SUCCEEDED:
         return Dim(SuccessNote(step, siblings));
       default:
@@ -195,6 +215,10 @@ class Layout {
   // "2 tries  14 lines  artifact report (959 B)"
   std::string SuccessNote(const v1::Step& step, const RepeatedPtrField<v1::Step>& siblings) const {
     std::vector<std::string> parts;
+    if (!step.cached_from().empty()) {
+      parts.push_back(absl::StrCat("cached (from run ", ShortId(step.cached_from()), ")"));
+    }
+    if (!step.child_run().empty()) parts.push_back("run " + ShortId(step.child_run()));
     if (step.attempts_size() > 1) parts.push_back(Count(step.attempts_size(), "try", "tries"));
     if (tail_ != nullptr && OutputLimit(step, siblings) == 0) {
       if (const int64_t lines = tail_->Count(step.path()); lines > 0) {
@@ -208,6 +232,7 @@ class Layout {
           count == 1 ? "artifact " + Printable(step.artifacts(0).name()) : Count(count, "artifact"),
           " (", ShortBytes(bytes), ")"));
     }
+    if (std::string reports = ReportText(step); !reports.empty()) parts.push_back(reports);
     return absl::StrJoin(parts, "  ");
   }
 
@@ -228,8 +253,21 @@ class Layout {
     return note;
   }
 
+  // "round 2/4", "3 rounds"
+  std::string RoundsNote(const v1::Step& step) const {
+    const int rounds = step.items_size();
+    std::string note = proto::IsTerminal(step.status())
+                           ? Dim(Count(rounds, "round"))
+                           : absl::StrCat("round ", rounds, "/", step.loop_max());
+    if (step.status() == v1::STATUS_FAILED && step.has_failure()) {
+      absl::StrAppend(&note, "  ", Paint(options_.color, Ink::kRed, FailureText(step.failure())));
+    }
+    return note;
+  }
+
   // "███████░░ 812/1000  50 live  3 retry  4 ✖"
   std::string ItemsNote(const v1::Step& step) const {
+    if (step.loop_max() > 0) return RoundsNote(step);
     const auto counts = view_.CountItems(step);
     const int done = counts.succeeded + counts.failed + counts.other;
     std::string note;
@@ -254,7 +292,12 @@ class Layout {
   }
 
   std::vector<const v1::Item*> ItemsToShow(const v1::Step& step) const {
-    if (!options_.full) {
+    const bool all = options_.full || IsSmallMatrix(step);
+    if (!all && step.loop_max() > 0) {  // the round that runs, or the one that failed
+      if (step.items().empty() || step.status() == v1::STATUS_SUCCEEDED) return {};
+      return {&*step.items().rbegin()};
+    }
+    if (!all) {
       return step.status() == v1::STATUS_SUCCEEDED ? std::vector<const v1::Item*>{}
                                                    : view_.NotableItems(step, kNotableItems);
     }
@@ -278,9 +321,12 @@ class Layout {
           absl::StrCat(lead, "  ", std::string(last ? glyphs_.last_branch : glyphs_.branch));
       std::string note = item.has_failure()                    ? FailureText(item.failure())
                          : item.status() == v1::STATUS_RUNNING ? TryNote(item, step.retry_max())
-                                                               : Printable(item.reason());
+                         : item.status() == v1::STATUS_WAITING
+                             ? WaitText(item, run_.id(), options_.now)
+                             : ItemNote(item);
       std::string duration;
-      if (options_.full) duration = PadLeft(DurationOf(item), kDurationWidth) + "  ";
+      if (options_.full || IsSmallMatrix(step))
+        duration = PadLeft(DurationOf(item), kDurationWidth) + "  ";
       Add(Kind::kItem, absl::StrCat(Dim(branch), Paint(options_.color, mark.ink, mark.glyph), " ",
                                     PadRight(CutToWidth(ItemName(step, item), width), width), "  ",
                                     duration, note));
@@ -293,8 +339,22 @@ class Layout {
     }
   }
 
-  // "row 417", in the words of the flow.
+  static std::string ItemNote(const v1::Item& item) {
+    if (!item.cached_from().empty()) {
+      return absl::StrCat("cached (from run ", ShortId(item.cached_from()), ")");
+    }
+    ReportSum reports;
+    reports.Add(item.artifacts());
+    const std::string text = reports.Text();
+    if (!text.empty() || item.child_run().empty()) {
+      return text.empty() ? Printable(item.reason()) : text;
+    }
+    return "run " + ShortId(item.child_run());
+  }
+
+  // "row 417", in the words of the flow; "round 2".
   static std::string ItemName(const v1::Step& step, const v1::Item& item) {
+    if (step.loop_max() > 0) return absl::StrCat("round ", item.index() + 1);
     const std::string key = Printable(item.key());
     return step.foreach_as().empty() ? key : absl::StrCat(Printable(step.foreach_as()), " ", key);
   }

@@ -130,6 +130,29 @@ void AddCondition(const flowspec::Flow* flow, std::string_view path, v1::Status 
                    status == v1::STATUS_PENDING ? ", looked at once the edges are met" : ""));
 }
 
+// What the step's cache held, or why it held nothing.
+template <typename T>
+void AddCache(const T& node, Lines* lines) {
+  if (!node.cached_from().empty()) lines->push_back(Printable(node.reason()));
+  if (node.attempts().empty() || node.attempts(0).cache_miss().empty()) return;
+  lines->push_back("it was not taken from the cache: " + Printable(node.attempts(0).cache_miss()));
+}
+
+// Whose turn it may be.
+void AddQueue(const v1::Run& run, const flowspec::Flow* flow, std::string_view path, Lines* lines) {
+  if (run.status() == v1::STATUS_PENDING) {
+    lines->push_back(
+        absl::StrCat("the run waits for its turn: another run has the concurrency key ",
+                     Ticked(run.concurrency_key())));
+    return;
+  }
+  const flowspec::Step* spec = FlowStepAt(flow, path);
+  if (proto::IsTerminal(run.status()) || spec == nullptr || !spec->concurrency) return;
+  lines->push_back(absl::StrCat("its `concurrency` lets ", spec->concurrency->limit,
+                                " with the same key run at once; it takes its turn once its edges "
+                                "are met"));
+}
+
 template <typename T>
 void AddAttempts(const T& node, absl::Time now, Lines* lines) {
   for (const v1::Attempt& attempt : node.attempts()) {
@@ -163,7 +186,8 @@ void AddAttempts(const T& node, absl::Time now, Lines* lines) {
 
 // The first sentence.
 template <typename T>
-std::string Answer(const T& node, const std::string& name, absl::Time now) {
+std::string Answer(const T& node, const std::string& name, const std::string& run_id,
+                   absl::Time now) {
   const std::string reason = Printable(node.reason());
   switch (node.status()) {
     case v1::STATUS_PENDING:
@@ -173,6 +197,10 @@ std::string Answer(const T& node, const std::string& name, absl::Time now) {
       if (node.has_retry_at()) {
         return absl::StrCat(name, " has failed ", Count(node.attempts_size(), "time"),
                             " and waits for its next attempt");
+      }
+      if (node.status() == v1::STATUS_WAITING) {
+        return absl::StrCat(name, " ", node.reason().starts_with("held") ? "is " : "",
+                            WaitText(node, run_id, now));
       }
       return absl::StrCat(name, " is running",
                           node.has_started_at() ? ", started " + Ago(node.started_at(), now) : "");
@@ -231,17 +259,20 @@ std::vector<std::string> ExplainStep(const v1::Run& run, const flowspec::Flow* f
     if (!std::string_view(path).ends_with(absl::StrCat("[", item->key(), "]"))) {
       absl::StrAppend(&name, " (", Printable(item->key()), ")");
     }
-    lines.push_back(Answer(*item, name, now));
+    lines.push_back(Answer(*item, name, run.id(), now));
+    AddCache(*item, &lines);
     AddAttempts(*item, now, &lines);
     return lines;
   }
   const v1::Step* step = FindStep(run, path);
   if (step == nullptr) return lines;
-  lines.push_back(Answer(*step, Ticked(path), now));
+  lines.push_back(Answer(*step, Ticked(path), run.id(), now));
+  AddCache(*step, &lines);
   const bool began = step->has_started_at();
   if (!began) AddEdges(run, flow, path, *step, &lines);
   if (!began) AddSection(run, *step, &lines);
   if (!began) AddCondition(flow, path, step->status(), &lines);
+  if (!began) AddQueue(run, flow, path, &lines);
   if (run.has_stop() && !proto::IsTerminal(step->status())) {
     lines.push_back(absl::StrCat("the run is being stopped",
                                  run.stop().message().empty() ? "" : ": ",
@@ -265,7 +296,11 @@ std::vector<std::string> ExplainRun(const v1::Run& run, absl::Time now) {
       absl::StrAppend(&line, "was cancelled");
       break;
     case v1::STATUS_WAITING:
-      absl::StrAppend(&line, "waits for a person: a step is parked and nothing else can go on");
+      absl::StrAppend(&line, "waits: nothing in it can go on by itself");
+      break;
+    case v1::STATUS_PENDING:
+      absl::StrAppend(&line, "waits for its turn: another run has the concurrency key ",
+                      Ticked(run.concurrency_key()));
       break;
     default:
       absl::StrAppend(&line, "is running, started ", Ago(run.started_at(), now));
@@ -279,7 +314,7 @@ std::vector<std::string> ExplainRun(const v1::Run& run, absl::Time now) {
 
 std::vector<std::string> NotableSteps(const v1::Run& run) {
   const auto rank = [](const v1::Step& step) {
-    if (step.status() == v1::STATUS_PARKED) return 0;
+    if (step.status() == v1::STATUS_PARKED || step.status() == v1::STATUS_WAITING) return 0;
     if (step.status() == v1::STATUS_FAILED) return 1;
     if (step.has_retry_at()) return 2;
     return step.status() == v1::STATUS_RUNNING ? 3 : 4;

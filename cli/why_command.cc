@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -9,6 +10,7 @@
 #include "cli/api_error.h"
 #include "cli/output.h"
 #include "cli/run_name.h"
+#include "cli/status_line.h"
 #include "cli/tree.h"
 #include "cli/verbs.h"
 #include "cli/why.h"
@@ -43,6 +45,32 @@ bool HasStep(const v1::Run& run, const std::string& id) {
                      [&](const std::string& path) { return path.ends_with("/" + id); });
 }
 
+// Where a running `worker` step is: with a worker, or in a line. Empty for other steps.
+std::string WorkerOf(const v1::Run& run, const std::string& path,
+                     const v1::ListWorkersResponse& pool) {
+  const v1::Step* step = FindStep(run, path);
+  if (step == nullptr || step->kind() != "worker" || step->status() != v1::STATUS_RUNNING) {
+    return "";
+  }
+  for (const v1::Worker& worker : pool.workers()) {
+    for (const v1::WorkerAttempt& attempt : worker.attempts()) {
+      if (attempt.ref().run_id() != run.id() || attempt.ref().path() != path) continue;
+      return absl::StrCat("the worker ", Printable(worker.id()), " has it",
+                          attempt.message().empty() ? "" : ": ", Printable(attempt.message()));
+    }
+  }
+  std::vector<std::string> unserved;
+  for (const v1::WorkerQueue& queue : pool.queues()) {
+    if (queue.workers() == 0) {
+      unserved.push_back(
+          absl::StrCat(Printable(queue.queue()), " (", Printable(queue.task()), ")"));
+    }
+  }
+  return unserved.empty() ? "it waits in line for a worker"
+                          : absl::StrCat("it waits for a worker; no worker serves queue ",
+                                         absl::StrJoin(unserved, ", "));
+}
+
 }  // namespace
 
 int Why(const Arguments& arguments, Context& context) {
@@ -73,15 +101,25 @@ int Why(const Arguments& arguments, Context& context) {
   }
 
   const absl::Time now = absl::Now();
+  // An older daemon knows no workers.
+  const v1::ListWorkersResponse pool =
+      named->client->ListWorkers().value_or(v1::ListWorkersResponse());
+  const auto explain = [&](const std::string& path) {
+    std::vector<std::string> lines = ExplainStep(run, flow.get(), path, now);
+    if (std::string where = WorkerOf(run, path, pool); !where.empty()) {
+      lines.push_back(std::move(where));
+    }
+    return lines;
+  };
   if (context.wants_data()) {
     std::vector<std::string> entries;
     for (const std::string& path : paths) {
-      entries.push_back(JsonOf(path, ExplainStep(run, flow.get(), path, now)));
+      entries.push_back(JsonOf(path, explain(path)));
     }
     return PrintData(context, absl::StrCat("[", absl::StrJoin(entries, ","), "]"));
   }
   if (!arguments.Has("STEP")) Show(context, ExplainRun(run, now));
-  for (const std::string& path : paths) Show(context, ExplainStep(run, flow.get(), path, now));
+  for (const std::string& path : paths) Show(context, explain(path));
   const std::string id = ShortId(run.id());
   Hint(context, proto::IsTerminal(run.status())
                     ? absl::StrCat("→ beamline runs show ", id, " · beamline tail ", id)

@@ -269,6 +269,7 @@ void RunView::Begin(const v1::ExecutionEvent& event) {
   run_.set_actor(event.actor());
   run_.set_workspace(started.workspace());
   if (started.has_parent()) *run_.mutable_parent() = started.parent();
+  run_.set_concurrency_key(started.concurrency_key());
   queued_ = started.queued();
   BuildShape(started);
   AddSteps(*root_, "", run_.mutable_steps());
@@ -499,6 +500,8 @@ void RunView::OnAttemptStarted(const v1::ExecutionEvent& event, const Place& pla
     attempt->set_n(fact.attempt());
     attempt->set_status(v1::STATUS_RUNNING);
     attempt->set_idempotency_key(fact.idempotency_key());
+    attempt->set_cache_miss(fact.cache_miss());
+    attempt->set_turn(fact.turn());
     *attempt->mutable_started_at() = event.time();
   });
 }
@@ -523,6 +526,7 @@ void RunView::OnAttemptFinished(const v1::ExecutionEvent& event, const Place& pl
     node->clear_failure();
     if (fact.has_failure()) *node->mutable_failure() = fact.failure();
     *node->mutable_artifacts() = fact.artifacts();
+    node->set_child_run(fact.child_run());
   });
 }
 
@@ -543,6 +547,7 @@ void RunView::OnCacheHit(const v1::ExecutionEvent& event, const Place& place) {
     *node->mutable_started_at() = event.time();
     *node->mutable_finished_at() = event.time();
     node->set_reason("cached: made by step " + fact.from_path() + " of run " + fact.from_run());
+    node->set_cached_from(fact.from_run());
     if (fact.has_output()) *node->mutable_output() = fact.output();
     *node->mutable_artifacts() = fact.artifacts();
   });

@@ -95,6 +95,7 @@ class Reader {
   // What most runs do not have.
   void GetRare(const v1::RunStarted& m, run::RunStarted* f) {
     f->trigger = Value(m.trigger());
+    f->llm_answers = Value(m.llm_answers());
     if (m.has_parent()) {
       const std::optional<run::RunId> id = run::RunId::Parse(m.parent().run_id());
       if (!id) Fail("the parent's run id is none");
@@ -157,11 +158,29 @@ class Reader {
     return {m.name(), Value(m.payload()), m.id()};
   }
 
+  static run::ReportSummary Summary(const v1::ReportSummary& m) {
+    run::ReportSummary s{m.tests(),
+                         m.failures(),
+                         m.errors(),
+                         m.skipped(),
+                         m.warnings(),
+                         m.notes(),
+                         absl::Milliseconds(m.time_ms()),
+                         {},
+                         m.problem()};
+    for (const v1::ReportCase& c : m.cases()) {
+      s.cases.push_back({c.name(), c.message(), c.file(), c.line()});
+    }
+    return s;
+  }
+
   template <typename Messages>
   std::vector<run::ArtifactRef> Artifacts(const Messages& messages) {
     std::vector<run::ArtifactRef> artifacts;
     for (const v1::Artifact& a : messages) {
-      artifacts.push_back({a.name(), a.path(), Digest(a.sha256()), a.bytes(), a.report()});
+      artifacts.push_back(
+          {a.name(), a.path(), Digest(a.sha256()), a.bytes(), a.report(), a.by_pattern(), {}});
+      if (a.has_summary()) artifacts.back().summary = Summary(a.summary());
     }
     return artifacts;
   }
@@ -176,6 +195,7 @@ class Reader {
     f.artifacts = Artifacts(m.artifacts());
     f.step_status = Status(m.step_status());
     f.cache_key = m.cache_key();
+    f.child_run = m.child_run();
     if (m.has_cached_until()) f.cached_until = Time(m.cached_until());
     if (m.has_usage()) {
       const v1::Usage& u = m.usage();

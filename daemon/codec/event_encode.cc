@@ -160,6 +160,7 @@ class Writer {
   // What most runs do not have.
   void PutRare(const run::RunStarted& f, v1::RunStarted* m) {
     Put(f.trigger, m, &v1::RunStarted::mutable_trigger);
+    Put(f.llm_answers, m, &v1::RunStarted::mutable_llm_answers);
     if (f.parent) {
       v1::RunParent* parent = m->mutable_parent();
       parent->set_run_id(f.parent->run.ToString());
@@ -256,6 +257,7 @@ class Writer {
     m->set_step_status(ToProto(f.step_status));
     if (f.usage != run::Usage()) Put(f.usage, m->mutable_usage());
     SetText(f.cache_key, m->mutable_cache_key());
+    SetText(f.child_run, m->mutable_child_run());
     if (f.cached_until != absl::InfiniteFuture()) {
       SetTime(f.cached_until, m->mutable_cached_until());
     }
@@ -279,7 +281,27 @@ class Writer {
     SetText(artifact.sha256, to->mutable_sha256());
     to->set_bytes(artifact.bytes);
     SetText(artifact.report, to->mutable_report());
+    to->set_by_pattern(artifact.by_pattern);
+    if (artifact.summary) Put(*artifact.summary, to->mutable_summary());
     if (uris_) to->set_blob_uri(Uri(artifact.sha256));
+  }
+
+  void Put(const run::ReportSummary& summary, v1::ReportSummary* to) const {
+    to->set_tests(summary.tests);
+    to->set_failures(summary.failures);
+    to->set_errors(summary.errors);
+    to->set_skipped(summary.skipped);
+    to->set_warnings(summary.warnings);
+    to->set_notes(summary.notes);
+    to->set_time_ms(absl::ToInt64Milliseconds(summary.time));
+    for (const run::ReportCase& c : summary.cases) {
+      v1::ReportCase* to_case = to->add_cases();
+      SetText(c.name, to_case->mutable_name());
+      SetText(c.message, to_case->mutable_message());
+      SetText(c.file, to_case->mutable_file());
+      to_case->set_line(c.line);
+    }
+    SetText(summary.problem, to->mutable_problem());
   }
 
   void Put(const run::RetryScheduled& f) {

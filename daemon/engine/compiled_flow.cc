@@ -27,6 +27,9 @@ std::shared_ptr<const CompiledFlow> Compile(std::shared_ptr<const flowspec::Flow
       std::make_shared<std::string>(flowspec::AssembleProgram(flow->expressions, as_names));
   compiled->program_digest = flow->digest;  // the program is a function of the flow
   compiled->fixed_context = Constant(flow->vars) && Constant(flow->env);
+  compiled->artifacts =
+      std::any_of(flow->steps.begin(), flow->steps.end(),
+                  [](const flowspec::Step& step) { return !step.artifacts.empty(); });
   compiled->plan = run::MakePlan(std::move(flow));
   return compiled;
 }

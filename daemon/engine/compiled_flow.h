@@ -19,6 +19,7 @@ struct CompiledFlow {
   std::shared_ptr<const std::string> program;  // jq, of all its expressions
   std::string program_digest;
   bool fixed_context = false;  // `vars` and `env` hold no expressions
+  bool artifacts = false;      // a step has some
 
   const flowspec::Flow& flow() const { return *plan->flow; }
 };

@@ -25,6 +25,7 @@
 #include "daemon/engine/hub.h"
 #include "daemon/engine/log_writer.h"
 #include "daemon/engine/resolver.h"
+#include "daemon/engine/step_artifacts.h"
 #include "daemon/engine/turns.h"
 #include "daemon/ports/blob_store.h"
 #include "daemon/ports/clock.h"
@@ -69,9 +70,10 @@ struct StartRequest {
   // Where the workspace of a run is that comes without one; empty: `workspace` as it is.
   std::function<std::string(const run::RunId&)> workspace_of;
   std::string request_id;    // empty: not idempotent by itself
-  std::string request_hash;  // of what makes two starts the same; never empty where that matters
+  std::string request_hash;  // of what makes two requests the same
   std::optional<run::Parent> parent;
-  std::string trigger;  // JSON object of what starts it; empty: nothing but the request
+  run::Value llm_answers;  // as RunStarted
+  std::string trigger;     // JSON object of what starts it; empty: nothing but the request
   std::vector<run::BundledFlow> files;     // what sub-flows may name by path
   std::vector<ports::FlowSource> sources;  // of those files that may not be stored yet
   std::string flow_path;                   // of this flow among `files`
@@ -97,7 +99,8 @@ class Engine {
   void Start();
 
   // `done` is called once the run is on disk; before that, on any thread, with a refusal.
-  // AlreadyExists: the request id, or the flow's idempotency key, was used with another hash.
+  // AlreadyExists: the request id was used with another hash, or the flow's idempotency key with
+  // other inputs.
   // FailedPrecondition: the flow refuses a second run with its key. Aborted: its concurrency is
   // used up and it does not queue. InvalidArgument: such a key does not come to a value.
   // Unavailable: draining.
@@ -156,8 +159,9 @@ class Engine {
     absl::flat_hash_map<std::string, std::string> turns;  // by path of the step that has one
     absl::flat_hash_set<std::string> slots;               // paths that hold one
     absl::flat_hash_map<std::string, std::shared_ptr<const Items>> items;  // by path of the foreach
-    std::vector<std::pair<absl::Time, uint64_t>> timers;                   // keys in timers_
-    bool park_later = false;                                               // a kParkTimer is set
+    StepArtifacts artifacts;
+    std::vector<std::pair<absl::Time, uint64_t>> timers;  // keys in timers_
+    bool park_later = false;                              // a kParkTimer is set
   };
   struct CommandMessage {
     run::RunId run;
@@ -234,7 +238,7 @@ class Engine {
   absl::StatusOr<std::optional<Started>> FindKeyed(const StartRequest& request,
                                                    const std::string& key) const;
   bool AnswerRepeated(StartMessage& message);
-  void Remember(const std::string& name, const StartMessage& message);
+  void Remember(const std::string& name, const run::RunId& run, std::string hash);
   absl::Status TakeTurn(const StartMessage& message, run::RunStarted* start);
   void Command(const run::RunId& run, std::string actor, decltype(run::Command::wish) wish,
                std::function<void(absl::Status)> done);
@@ -248,7 +252,7 @@ class Engine {
 
   struct NewRun {  // what its first batch brings besides events
     std::vector<ports::FlowSource> flows;
-    std::string key;
+    std::string key, key_hash;
   };
   void Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh = {});
   void Submit();
@@ -321,6 +325,7 @@ class Engine {
   absl::flat_hash_map<run::RunId, std::pair<absl::Time, uint64_t>> parked_;  // with a timer
   absl::flat_hash_map<run::RunId, std::vector<CommandMessage>> loading_;
   uint64_t parked_count_ = 0;
+  absl::flat_hash_set<run::RunId> lost_;  // unfinished, and their log or flow cannot be read
   Turns<run::RunId> run_turns_;
   Turns<StepPlace> step_turns_;
   uint64_t last_timer_ = 0;
@@ -328,8 +333,7 @@ class Engine {
   std::deque<Waiting> waiting_;
   bool draining_ = false;
   bool failed_ = false;
-  absl::flat_hash_map<std::string, std::shared_ptr<const CompiledFlow>>
-      pinned_;                                // by digest
+  absl::flat_hash_map<std::string, std::shared_ptr<const CompiledFlow>> pinned_;  // by digest
   std::vector<std::string> recovered_lines_;  // with queued runs; likewise
 
   mutable ports::Mutex mu_;

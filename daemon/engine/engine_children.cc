@@ -65,6 +65,7 @@ void Engine::StartChild(LiveRun& live, const ports::Attempt& attempt) {
   const int32_t depth = parent.parent ? parent.parent->depth + 1 : 1;
   request.parent = run::Parent{attempt.run, attempt.path, attempt.attempt, depth};
   request.files = parent.files;
+  request.llm_answers = parent.llm_answers;
   request.flow_path = parent.flow_path;  // of the parent until the child's is known
   const std::string inputs = Member(attempt.input, "inputs");
   const bool detach = TextOf(Member(attempt.input, "mode")) == "detach";
@@ -136,7 +137,8 @@ void Engine::StartChildAside(const ports::Attempt& attempt, StartRequest request
     if (!detach)
       return Post(ChildMessage{attempt.run, attempt.path, attempt.attempt, started->run});
     run::ReportAttempt report = ReportOf(attempt);
-    report.output = run::Value::Json(absl::StrCat("{\"run\":\"", started->run.ToString(), "\"}"));
+    report.child_run = started->run.ToString();
+    report.output = run::Value::Json(absl::StrCat("{\"run\":\"", report.child_run, "\"}"));
     PostReport(attempt, std::move(report));
   });
 }
@@ -183,6 +185,7 @@ void Engine::ReportToParent(const run::RunState& state) {
   const std::optional<run::Parent>& parent = state.start.parent;
   if (!parent) return;
   run::ReportAttempt report{.path = parent->path, .attempt = parent->attempt};
+  report.child_run = state.start.run.ToString();
   if (state.status == run::Status::kSucceeded) {
     report.output = state.outputs.absent() ? run::Value::Json("null") : state.outputs;
   } else {

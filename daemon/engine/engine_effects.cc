@@ -106,6 +106,11 @@ void Engine::Run(LiveRun& live, const std::string& path, const run::RunAttempt& 
   absl::StatusOr<std::string> input = Load(state.node(node).input, world_.blobs);
   if (!input.ok()) return fail(input.status());
   attempt.input = *std::move(input);
+  if (attempt.kind == flowspec::StepKind::kLlm && !state.start.llm_answers.absent()) {
+    absl::StatusOr<std::string> answers = engine::Load(state.start.llm_answers, world_.blobs);
+    if (!answers.ok()) return fail(answers.status());
+    attempt.llm_answers = *std::move(answers);
+  }
   if (attempt.kind == flowspec::StepKind::kFlow) return StartChild(live, attempt);
   if (attempt.kind == flowspec::StepKind::kSignal) return SendSignal(attempt);
   const std::vector<flowspec::Input>& inputs = live.flow->flow().inputs;
@@ -113,6 +118,9 @@ void Engine::Run(LiveRun& live, const std::string& path, const run::RunAttempt& 
     absl::StatusOr<ports::Secrets> secrets = world_.vault.Get(id);
     if (!secrets.ok()) return fail(secrets.status());
     attempt.sensitive = *std::move(secrets);
+  }
+  if (live.flow->artifacts && attempt.kind == flowspec::StepKind::kRun) {
+    attempt.inputs = live.artifacts.VisibleTo(state, node, ItemsLoader(live));
   }
   world_.executor.Start(std::move(attempt), [this, id](run::ReportAttempt report) {
     Post(AttemptMessage{id, std::move(report)});

@@ -55,6 +55,7 @@ ports::RunRow RowOf(const run::RunState& state, ports::RunStatus status, absl::T
 void Engine::Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh) {
   ReleaseSlots(live, events);
   ReleaseTurns(live, events);
+  live.artifacts.Forget(events);
   const run::RunId& id = live.state.start.run;
   auto [place, added] = gathering_.index.emplace(id, gathering_.marks.size());
   if (added) {
@@ -63,7 +64,8 @@ void Engine::Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh)
                                  {},
                                  std::nullopt,
                                  std::move(fresh.flows),
-                                 std::move(fresh.key)});
+                                 std::move(fresh.key),
+                                 std::move(fresh.key_hash)});
     gathering_.marks.push_back({id});
   }
   ports::RunEvents& entry = (*gathering_.batch)[place->second];
@@ -77,7 +79,9 @@ void Engine::Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh)
   const ports::RunStatus status = RowStatus(run::RunStatusOf(live.state));
   const absl::Time wake_at =
       status == ports::RunStatus::kWaiting ? NextWake(live.state) : absl::InfiniteFuture();
-  if (status != live.row_status || wake_at != live.row_wake_at || entry.row.has_value()) {
+  const bool fresh_run = entry.expected_seq == 0;
+  if (fresh_run || status != live.row_status || wake_at != live.row_wake_at ||
+      entry.row.has_value()) {
     live.row_status = status;
     live.row_wake_at = wake_at;
     entry.row = RowOf(live.state, status, wake_at);

@@ -70,7 +70,9 @@ void Engine::Handle(LoadedMessage message) {
   if (status.ok() && ports::IsFinished(message.row->status)) {
     status = absl::FailedPreconditionError("the run is finished");
   }
-  if (status.ok() && Find(message.run) == nullptr) {
+  if (status.ok() && lost_.contains(message.run)) {
+    status = absl::DataLossError("the run cannot go on; see `beamline daemon status`");
+  } else if (status.ok() && Find(message.run) == nullptr) {
     if (const auto timer = parked_.find(message.run); timer != parked_.end()) {
       timers_.erase(timer->second);
       parked_.erase(timer);

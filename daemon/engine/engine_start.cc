@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/engine/engine.h"
 #include "daemon/run/decide.h"
+#include "flowspec/digest.h"
 
 namespace beamline::engine {
 namespace {
@@ -28,6 +29,11 @@ absl::Status Reused() {
   return absl::AlreadyExistsError("the request id was used for another request");
 }
 
+// What has to be equal under one idempotency key. Whoever asks, from wherever, gets the same run.
+std::string HashOfInputs(const StartRequest& request) {
+  return flowspec::Sha256Hex(request.inputs_json);
+}
+
 // What a second start under a flow's idempotency key is answered with.
 absl::StatusOr<Started> Repeated(const StartRequest& request, const run::RunId& run,
                                  const std::string& hash) {
@@ -37,7 +43,7 @@ absl::StatusOr<Started> Repeated(const StartRequest& request, const run::RunId& 
                      " has the same idempotency key, and the flow says "
                      "`conflict: reject`"));
   }
-  if (hash == request.request_hash) return Started{run, true};
+  if (hash == HashOfInputs(request)) return Started{run, true};
   return absl::AlreadyExistsError(
       absl::StrCat("run ", run.ToString(), " has the same idempotency key and other inputs"));
 }
@@ -59,6 +65,7 @@ run::RunStarted StartOf(const StartRequest& request, const run::RunId& run) {
   if (!request.trigger.empty()) start.trigger = run::Value::Json(request.trigger);
   start.files = request.files;
   start.flow_path = request.flow_path;
+  start.llm_answers = request.llm_answers;
   start.break_at = request.break_at;
   start.only = request.only;
   return start;
@@ -148,8 +155,8 @@ bool Engine::AnswerRepeated(StartMessage& message) {
   return true;
 }
 
-void Engine::Remember(const std::string& name, const StartMessage& message) {
-  starting_[name] = {message.run, message.request.request_hash, world_.clock.Now()};
+void Engine::Remember(const std::string& name, const run::RunId& run, std::string hash) {
+  starting_[name] = {run, std::move(hash), world_.clock.Now()};
   starting_order_.push_back(name);
   if (starting_order_.size() > kRecentStartsMax) {
     starting_.erase(starting_order_.front());
@@ -202,6 +209,8 @@ void Engine::Handle(StartMessage message) {
     world_.vault.Forget(message.run);
     message.done(status);
   };
+  const std::string& key = message.keys.idempotency;
+  const std::string key_hash = key.empty() ? "" : HashOfInputs(request);
   absl::StatusOr<run::Value> inputs = Spill(std::move(request.inputs_json), world_.blobs);
   if (!inputs.ok()) return refuse(inputs.status());
   wish.start.inputs = *std::move(inputs);
@@ -213,12 +222,13 @@ void Engine::Handle(StartMessage message) {
   if (absl::Status turn = TakeTurn(message, &wish.start); !turn.ok()) return refuse(turn);
   auto events = run::Advance(live->state, {request.actor, 0, std::move(wish)}, world_.clock.Now());
   if (!events.ok()) return refuse(events.status());
-  if (!request.request_id.empty()) Remember(RequestName(request), message);
-  const std::string& key = message.keys.idempotency;
-  if (!key.empty()) Remember(KeyName(request, key), message);
+  if (!request.request_id.empty()) {
+    Remember(RequestName(request), message.run, request.request_hash);
+  }
+  if (!key.empty()) Remember(KeyName(request, key), message.run, key_hash);
   std::vector<ports::FlowSource> sources = std::move(request.sources);
   sources.push_back(SourceOf(*request.flow));
-  Record(*live, *std::move(events), {std::move(sources), key});
+  Record(*live, *std::move(events), {std::move(sources), key, key_hash});
   gathering_.replies.push_back([done = std::move(message.done), run = message.run] {
     done(Started{run, false});
   });

@@ -63,6 +63,7 @@ void Engine::RecoverRun(const ports::RunRow& row, absl::StatusOr<std::vector<run
   const absl::Status status = !events.ok() ? events.status() : flow.status();
   if (!status.ok()) {
     // One broken run stops itself and nothing else.
+    lost_.insert(row.id);
     return AddProblem(
         absl::StrCat("run ", row.id.ToString(), " cannot go on: ", std::string(status.message())));
   }

@@ -50,12 +50,17 @@ std::string EscapedForGlob(absl::string_view text) {
   return out;
 }
 
-// What the path of `rule` stands for, as absolute paths. A file of exactly that name counts before
-// the glob that its name may also be.
-absl::StatusOr<std::vector<std::string>> Find(const ArtifactRule& rule, const std::string& dir) {
+struct Found {
+  std::vector<std::string> files;  // absolute
+  bool by_pattern = false;
+};
+
+// What the path of `rule` stands for. A file of exactly that name counts before the glob that its
+// name may also be.
+absl::StatusOr<Found> Find(const ArtifactRule& rule, const std::string& dir) {
   const std::string base = absl::StartsWith(rule.path, "/") ? "" : absl::StrCat(dir, "/");
   const std::string literal = base + rule.path;
-  if (Exists(literal)) return std::vector<std::string>{literal};
+  if (Exists(literal)) return Found{{literal}};
   const auto missing = [&](absl::string_view why) {
     return absl::NotFoundError(
         absl::StrCat("artifact \"", rule.name, "\": ", why, " ", rule.path, " in ", dir));
@@ -79,7 +84,7 @@ absl::StatusOr<std::vector<std::string>> Find(const ArtifactRule& rule, const st
                                                      " files match ", rule.path, ", at most ",
                                                      kMatchesMax, " may; pack them into one"));
   }
-  return files;
+  return Found{std::move(files), true};
 }
 
 absl::StatusOr<run::ArtifactRef> StoreOne(const ArtifactRule& rule, const std::string& file,
@@ -116,11 +121,12 @@ absl::StatusOr<std::vector<run::ArtifactRef>> StoreArtifacts(absl::Span<const Ar
                                                              ports::BlobStore& blobs) {
   std::vector<run::ArtifactRef> refs;
   for (const ArtifactRule& rule : rules) {
-    const absl::StatusOr<std::vector<std::string>> files = Find(rule, dir);
-    if (!files.ok()) return files.status();
-    for (const std::string& file : *files) {
+    const absl::StatusOr<Found> found = Find(rule, dir);
+    if (!found.ok()) return found.status();
+    for (const std::string& file : found->files) {
       absl::StatusOr<run::ArtifactRef> ref = StoreOne(rule, file, dir, workspace, blobs);
       if (!ref.ok()) return ref.status();
+      ref->by_pattern = found->by_pattern;
       refs.push_back(*std::move(ref));
     }
   }

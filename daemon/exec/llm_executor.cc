@@ -146,8 +146,15 @@ void LlmExecutor::Ask(const std::shared_ptr<Talk>& talk) {
 }
 
 void LlmExecutor::AskRecorded(const std::shared_ptr<Talk>& talk) {
-  absl::StatusOr<LlmAnswer> answer = RecordedAnswer(talk->step.provider->file, talk->attempt.path,
-                                                    talk->attempt.attempt, talk->round);
+  const ports::Attempt& attempt = talk->attempt;
+  const bool of_run = !attempt.llm_answers.empty();
+  const std::string& file = talk->step.provider->file;
+  const absl::StatusOr<std::string> text = of_run ? attempt.llm_answers : ReadRecording(file);
+  absl::StatusOr<LlmAnswer> answer = text.status();
+  if (text.ok()) {
+    answer = RecordedAnswer(*text, of_run ? "what the run was given with --mock-llm" : file,
+                            attempt.path, attempt.attempt, talk->round);
+  }
   if (!answer.ok()) {
     return End(*talk,
                NoRequest(talk->ended, KindOfRefusal(answer.status()), answer.status().message()));

@@ -16,17 +16,11 @@ using nlohmann::json;
 
 constexpr size_t kFileBytesMax = 16 << 20;
 
-absl::StatusOr<json> Read(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return absl::FailedPreconditionError(absl::StrCat("the daemon cannot read ", file));
-  std::string text(kFileBytesMax + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(in.gcount()));
-  std::optional<json> value;
-  if (text.size() <= kFileBytesMax) value = ParseForeign(text);
+absl::StatusOr<json> Responses(const std::string& text, const std::string& source) {
+  const std::optional<json> value = ParseForeign(text);
   if (!value || !value->is_object() || !value->contains("responses")) {
     return absl::FailedPreconditionError(
-        absl::StrCat(file, " is no file of recorded answers: {\"responses\": {PATH: […]}}"));
+        absl::StrCat(source, " holds no recorded answers: {\"responses\": {PATH: […]}}"));
   }
   return ObjectAt(*value, "responses");
 }
@@ -51,14 +45,24 @@ const json& Nth(const json& list, int index) {
 
 }  // namespace
 
-absl::StatusOr<LlmAnswer> RecordedAnswer(const std::string& file, const std::string& path,
-                                         int attempt, int round) {
-  const absl::StatusOr<json> responses = Read(file);
+absl::StatusOr<std::string> ReadRecording(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return absl::FailedPreconditionError(absl::StrCat("the daemon cannot read ", file));
+  std::string text(kFileBytesMax + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(in.gcount()));
+  if (text.size() <= kFileBytesMax) return text;
+  return absl::FailedPreconditionError(absl::StrCat(file, " is larger than 16 MiB"));
+}
+
+absl::StatusOr<LlmAnswer> RecordedAnswer(const std::string& text, const std::string& source,
+                                         const std::string& path, int attempt, int round) {
+  const absl::StatusOr<json> responses = Responses(text, source);
   if (!responses.ok()) return responses.status();
   auto entries = responses->find(path);
   if (entries == responses->end()) entries = responses->find(WithoutItems(path));
   if (entries == responses->end()) {
-    return absl::NotFoundError(absl::StrCat(file, " has no answer for `", path, "`"));
+    return absl::NotFoundError(absl::StrCat(source, " has no answer for `", path, "`"));
   }
   const json& entry = Nth(Nth(*entries, attempt - 1), round);
   LlmAnswer answer{.stop = "end", .whole = true};
@@ -69,7 +73,7 @@ absl::StatusOr<LlmAnswer> RecordedAnswer(const std::string& file, const std::str
   }
   if (!entry.is_object()) {
     return absl::FailedPreconditionError(
-        absl::StrCat(file, ": an answer of `", path, "` is neither a text nor a map"));
+        absl::StrCat(source, ": an answer of `", path, "` is neither a text nor a map"));
   }
   answer.text = entry.contains("json") ? Written(entry["json"]) : TextAt(entry, "text");
   answer.usage.input_tokens = CountAt(ObjectAt(entry, "usage"), "input_tokens");

@@ -62,6 +62,12 @@ class Reader {
   }
 
   absl::Status ReadModel() {
+    if (!attempt_.llm_answers.empty()) {
+      static const LlmProvider kRecorded{.name = "recorded", .kind = LlmProvider::Kind::kRecorded};
+      step_.provider = &kRecorded;
+      step_.request.model = "recorded";
+      return absl::OkStatus();
+    }
     const std::string_view model = Key("model"), route = Key("route");
     absl::StatusOr<FoundModel> found =
         FindModel(providers_, route.empty() ? "" : Plain(route), model.empty() ? "" : Plain(model));

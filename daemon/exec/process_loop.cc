@@ -75,6 +75,15 @@ struct ProcessLoop::Pipe {
   int fd;
 };
 
+struct ProcessLoop::Preparation {
+  uv_work_t request;
+  ProcessLoop* loop;
+  uint64_t key;
+  ports::Attempt attempt;
+  std::string dir;
+  absl::Status made;
+};
+
 struct ProcessLoop::Work {
   uv_work_t request;
   ProcessLoop* loop;
@@ -91,6 +100,7 @@ ProcessLoop::ProcessLoop(uv_loop_t* loop, std::string work_dir, absl::Duration g
       sink_(sink),
       blobs_(blobs),
       scratch_(work_dir),
+      inputs_(blobs),
       link_(
           loop, std::move(supervisor), absl::StrCat(work_dir, "/supervisor.lock"),
           [this](const Reply& reply) { OnReply(reply); }, [this] { OnLost(); }),
@@ -107,6 +117,68 @@ void ProcessLoop::Start(ports::Attempt attempt, std::function<void(run::ReportAt
   auto owned = std::make_unique<RunningStep>(attempt, std::move(done), sink_);
   RunningStep& step = *owned;
   running_[key] = std::move(owned);
+  if (absl::Status made = MakePlaces(step, attempt); !made.ok()) {
+    const std::unique_ptr<RunningStep> failed = Take(key);
+    return failed->done(NotStarted(failed->ended, made.message()));
+  }
+  if (attempt.inputs.empty()) return Begin(key, step, attempt);
+  Prepare(key, step, std::move(attempt));
+}
+
+absl::Status ProcessLoop::MakePlaces(RunningStep& step, const ports::Attempt& attempt) {
+  absl::StatusOr<std::string> output_path = scratch_.NewPath(attempt.run);
+  if (!output_path.ok()) return output_path.status();
+  step.ended.output_path = *std::move(output_path);
+  return scratch_.MakeWorkspace(attempt.run, attempt.workspace);
+}
+
+// Lays out what earlier steps made; on a worker thread where files have to be copied.
+void ProcessLoop::Prepare(uint64_t key, RunningStep& step, ports::Attempt attempt) {
+  step.inputs = attempt.inputs;
+  step.preparing = true;
+  const bool ready = inputs_.Ready(attempt);
+  auto* prepared = new Preparation{.loop = this, .key = key, .attempt = std::move(attempt)};
+  prepared->dir = InputsPath(step.ended.output_path);
+  prepared->request.data = prepared;
+  ++working_;
+  const auto make = [](uv_work_t* request) {
+    auto* prepared = static_cast<Preparation*>(request->data);
+    prepared->made = prepared->loop->inputs_.Make(prepared->attempt, prepared->dir);
+  };
+  const auto made = [](uv_work_t* request, int) {
+    const std::unique_ptr<Preparation> prepared(static_cast<Preparation*>(request->data));
+    --prepared->loop->working_;
+    prepared->loop->OnPrepared(*prepared);
+  };
+  if (!ready) {
+    uv_queue_work(loop_, &prepared->request, make, made);
+  } else {
+    make(&prepared->request);
+    made(&prepared->request, 0);
+  }
+}
+
+void ProcessLoop::OnPrepared(const Preparation& prepared) {
+  RunningStep& step = *running_.at(prepared.key);
+  step.preparing = false;
+  if (prepared.made.ok() && step.asked == StopCause::kNone) {
+    for (const auto& tree : step.inputs) {
+      if (tree->left_out == 0) continue;
+      step.Print(ports::OutputStream::kStderr,
+                 absl::StrCat("beamline: step `", tree->step, "` made ", tree->left_out,
+                              " files; that is too many to appear in $BEAMLINE_IN, pack them into "
+                              "fewer\n"));
+    }
+    return Begin(prepared.key, step, prepared.attempt);
+  }
+  const std::unique_ptr<RunningStep> failed = Take(prepared.key);
+  failed->ended.cause = failed->asked;
+  failed->done(prepared.made.ok() ? Conclude(failed->ended, blobs_)
+                                  : NoInputs(failed->ended, prepared.made.message()));
+  FinishIfIdle();
+}
+
+void ProcessLoop::Begin(uint64_t key, RunningStep& step, const ports::Attempt& attempt) {
   const absl::Status launched = Launch(key, step, attempt);
   if (launched.ok()) return;
   const std::unique_ptr<RunningStep> failed = Take(key);
@@ -114,14 +186,10 @@ void ProcessLoop::Start(ports::Attempt attempt, std::function<void(run::ReportAt
 }
 
 absl::Status ProcessLoop::Launch(uint64_t key, RunningStep& step, const ports::Attempt& attempt) {
-  absl::StatusOr<std::string> output_path = scratch_.NewPath(attempt.run);
-  if (!output_path.ok()) return output_path.status();
-  absl::Status made = scratch_.MakeWorkspace(attempt.run, attempt.workspace);
-  if (!made.ok()) return made;
-  absl::StatusOr<StepCommand> command = ReadStepCommand(attempt, base_environment_, *output_path);
+  absl::StatusOr<StepCommand> command =
+      ReadStepCommand(attempt, base_environment_, step.ended.output_path);
   if (!command.ok()) return command.status();
   step.ended.command = *std::move(command);
-  step.ended.output_path = *std::move(output_path);
 
   Ends ends;
   absl::StatusOr<int> in = StdinOf(step.ended.command.stdin_text);
@@ -231,13 +299,15 @@ void ProcessLoop::OnExit(uint64_t key, RunningStep& step, const Reply& reply) {
 // the engine may start the steps again as soon as they are reported.
 void ProcessLoop::OnLost() {
   absl::flat_hash_set<std::string> attempts;
+  std::vector<uint64_t> lost;
   for (const auto& [key, step] : running_) {
+    if (step->preparing) continue;
+    lost.push_back(key);
     attempts.insert(step->attempt_name);
     if (step->pid > 0) kill(-step->pid, SIGKILL);
   }
   KillAttempts(attempts);
-  while (!running_.empty()) {
-    const uint64_t key = running_.begin()->first;
+  for (const uint64_t key : lost) {
     DrainPipes(key, kPipeBytesMax);
     ClosePipes(key);
     const std::unique_ptr<RunningStep> step = Take(key);
@@ -262,6 +332,7 @@ void ProcessLoop::AskToEnd(uint64_t key, RunningStep& step, StopCause cause, boo
   if (step.exited) return;
   const bool is_first = step.asked == StopCause::kNone;
   if (is_first) step.asked = cause;
+  if (step.preparing) return;  // OnPrepared sees it
   if (force) {
     ClearAlarm(key, step);
     link_.Signal(RequestKind::kKill, key);
@@ -329,6 +400,7 @@ std::unique_ptr<RunningStep> ProcessLoop::Take(uint64_t key) {
   ClearAlarm(key, *step);
   running_.erase(it);
   pipes_.erase(key);
+  if (!step->inputs.empty()) StepInputs::Remove(step->inputs, InputsPath(step->ended.output_path));
   return step;
 }
 
@@ -350,7 +422,7 @@ void ProcessLoop::ConcludeIfEnded(uint64_t key) {
 void ProcessLoop::ConcludeOnWorker(std::unique_ptr<RunningStep> step) {
   auto* work = new Work{.loop = this, .step = std::move(step)};
   work->request.data = work;
-  ++concluding_;
+  ++working_;
   uv_queue_work(
       loop_, &work->request,
       [](uv_work_t* request) {
@@ -359,7 +431,7 @@ void ProcessLoop::ConcludeOnWorker(std::unique_ptr<RunningStep> step) {
       },
       [](uv_work_t* request, int) {
         const std::unique_ptr<Work> work(static_cast<Work*>(request->data));
-        --work->loop->concluding_;
+        --work->loop->working_;
         work->step->done(std::move(work->report));
         work->loop->FinishIfIdle();
       });
@@ -374,7 +446,7 @@ void ProcessLoop::Finish(std::function<void()> finished) {
 }
 
 void ProcessLoop::FinishIfIdle() {
-  if (finished_ == nullptr || !running_.empty() || concluding_ > 0) return;
+  if (finished_ == nullptr || !running_.empty() || working_ > 0) return;
   link_.Close();
   uv_close(reinterpret_cast<uv_handle_t*>(timer_),
            [](uv_handle_t* handle) { delete reinterpret_cast<uv_timer_t*>(handle); });

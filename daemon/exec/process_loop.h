@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "daemon/exec/running_step.h"
 #include "daemon/exec/scratch.h"
+#include "daemon/exec/step_inputs.h"
 #include "daemon/exec/supervisor_link.h"
 #include "daemon/ports/blob_store.h"
 #include "daemon/ports/executor.h"
@@ -36,7 +37,10 @@ class ProcessLoop {
   void Start(ports::Attempt attempt, std::function<void(run::ReportAttempt)> done);
   void Stop(const run::RunId& run, const std::string& path, int32_t attempt, run::StopReason reason,
             bool force);
-  void Forget(const run::RunId& run) { scratch_.Forget(run); }
+  void Forget(const run::RunId& run) {
+    inputs_.Forget(run);
+    scratch_.Forget(run);
+  }
 
   // Kills everything; once all is reported, ends the supervisor, closes its handles and calls
   // `finished`.
@@ -45,7 +49,12 @@ class ProcessLoop {
  private:
   struct Pipe;
   struct Work;
+  struct Preparation;
 
+  absl::Status MakePlaces(RunningStep& step, const ports::Attempt& attempt);
+  void Prepare(uint64_t key, RunningStep& step, ports::Attempt attempt);
+  void OnPrepared(const Preparation& prepared);
+  void Begin(uint64_t key, RunningStep& step, const ports::Attempt& attempt);
   absl::Status Launch(uint64_t key, RunningStep& step, const ports::Attempt& attempt);
   void WatchPipe(uint64_t key, RunningStep& step, ports::OutputStream stream, int fd);
   bool ReadPipe(Pipe* pipe);
@@ -74,6 +83,7 @@ class ProcessLoop {
   ports::OutputSink& sink_;
   ports::BlobStore& blobs_;
   Scratch scratch_;
+  StepInputs inputs_;
   SupervisorLink link_;
   std::vector<char> read_buffer_;
   uint64_t next_key_ = 1;
@@ -81,7 +91,7 @@ class ProcessLoop {
   absl::flat_hash_map<uint64_t, std::array<Pipe*, 2>> pipes_;
   absl::btree_set<std::pair<uint64_t, uint64_t>> alarms_;  // (ms, key)
   uv_timer_t* timer_;                                      // frees itself when closed
-  int concluding_ = 0;                                     // on worker threads
+  int working_ = 0;                                        // on worker threads
   std::function<void()> finished_;                         // set: nothing new starts
 };
 

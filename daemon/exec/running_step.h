@@ -7,8 +7,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/exec/redactor.h"
+#include "daemon/exec/step_inputs.h"
 #include "daemon/exec/step_result.h"
 #include "daemon/ports/executor.h"
 #include "daemon/ports/output_store.h"
@@ -31,7 +33,9 @@ class RunningStep {
   std::function<void(run::ReportAttempt)> done;
   EndedStep ended;  // filled in as things become known
   std::string attempt_name;
-  pid_t pid = -1;  // once it started
+  std::vector<StepInputs::Tree> inputs;
+  bool preparing = false;  // the files of earlier steps are being laid out
+  pid_t pid = -1;          // once it started
   bool exited = false;
   int open_pipes = 0;
   enum class Alarm { kNone, kTimeout, kGrace, kDrain } alarm = Alarm::kNone;

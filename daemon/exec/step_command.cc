@@ -79,6 +79,7 @@ void AddOwnVariables(const ports::Attempt& attempt, absl::string_view output_pat
   env["BEAMLINE_IDEMPOTENCY_KEY"] = attempt.idempotency_key;
   env["BEAMLINE_TRACE_ID"] = attempt.trace_id;
   env["BEAMLINE_OUTPUT"] = std::string(output_path);
+  env["BEAMLINE_IN"] = InputsPath(output_path);
   if (attempt.trace_id.size() == 32) env["TRACEPARENT"] = TraceParent(attempt);
 }
 
@@ -185,6 +186,8 @@ std::string TraceParent(const ports::Attempt& attempt) {
   for (unsigned char c : AttemptName(attempt)) span = (span ^ c) * 0x100000001b3;
   return absl::StrCat("00-", attempt.trace_id, "-", absl::Hex(span | 1, absl::kZeroPad16), "-01");
 }
+
+std::string InputsPath(absl::string_view output_path) { return absl::StrCat(output_path, ".in"); }
 
 std::vector<std::string> SecretTexts(const ports::Attempt& attempt) {
   std::vector<std::string> texts;

@@ -36,12 +36,16 @@ std::string AttemptName(const ports::Attempt& attempt);
 // REQUIRES: Attempt::trace_id has its 32 digits.
 std::string TraceParent(const ports::Attempt& attempt);
 
+// $BEAMLINE_IN of the attempt whose $BEAMLINE_OUTPUT this is.
+std::string InputsPath(absl::string_view output_path);
+
 // The texts that must not be shown: the values of Attempt::sensitive, and every text inside them.
 std::vector<std::string> SecretTexts(const ports::Attempt& attempt);
 
 // Reads Attempt::input. The environment is `base`, then the step's `env` (null unsets; objects and
 // arrays as JSON text), then BEAMLINE_RUN_ID, _FLOW, _STEP, _ATTEMPT, _IDEMPOTENCY_KEY, _TRACE_ID,
-// _OUTPUT (= `output_path`) and TRACEPARENT, which a step cannot override. {"sensitive": name} and
+// _OUTPUT (= `output_path`), _IN (InputsPath of it) and TRACEPARENT, which a step cannot override.
+// {"sensitive": name} and
 // {"secret": name} are replaced by that value of Attempt::sensitive where they are the whole of an
 // env value, an argument or `stdin`; deeper they stay as they are, because data of strangers may
 // look like them. The text form runs as `<shell> -c <text>`, `shell` split at blanks.

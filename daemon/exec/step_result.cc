@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/exec/printable.h"
+#include "daemon/exec/report.h"
 #include "daemon/exec/step_output.h"
 
 namespace beamline::exec {
@@ -137,6 +140,21 @@ absl::StatusOr<std::string> OutputOf(const EndedStep& step) {
   return hidden;
 }
 
+// Of a step that failed, its reports are kept: they say why. One that is missing is not a second
+// failure.
+std::vector<run::ArtifactRef> ReportsOf(const EndedStep& step, ports::BlobStore& blobs) {
+  std::vector<run::ArtifactRef> reports;
+  for (const ArtifactRule& rule : step.command.artifacts) {
+    if (rule.report.empty()) continue;
+    absl::StatusOr<std::vector<run::ArtifactRef>> stored =
+        StoreArtifacts({&rule, 1}, step.command.spawn.dir, step.workspace, blobs);
+    if (!stored.ok()) continue;
+    std::move(stored->begin(), stored->end(), std::back_inserter(reports));
+  }
+  SummarizeReports(step.redactor.get(), blobs, &reports);
+  return reports;
+}
+
 }  // namespace
 
 run::ReportAttempt Conclude(const EndedStep& step, ports::BlobStore& blobs) {
@@ -153,7 +171,9 @@ run::ReportAttempt Conclude(const EndedStep& step, ports::BlobStore& blobs) {
     unlink(step.output_path.c_str());
     auto [code, message] = HowItEnded(step);
     if (!step.stderr_line.empty()) absl::StrAppend(&message, ": ", step.stderr_line);
-    return Report(step, run::Outcome::kFailed, "exit", message, code);
+    run::ReportAttempt report = Report(step, run::Outcome::kFailed, "exit", message, code);
+    report.artifacts = ReportsOf(step, blobs);
+    return report;
   }
   absl::StatusOr<std::string> output = OutputOf(step);
   if (!output.ok()) {
@@ -167,11 +187,16 @@ run::ReportAttempt Conclude(const EndedStep& step, ports::BlobStore& blobs) {
   run::ReportAttempt report{.path = step.path, .attempt = step.attempt};
   report.output = run::Value::Json(*std::move(output));
   report.artifacts = *std::move(artifacts);
+  SummarizeReports(step.redactor.get(), blobs, &report.artifacts);
   return report;
 }
 
 run::ReportAttempt NotStarted(const EndedStep& step, absl::string_view why) {
   return Report(step, run::Outcome::kFailed, "spawn", why);
+}
+
+run::ReportAttempt NoInputs(const EndedStep& step, absl::string_view why) {
+  return Report(step, run::Outcome::kFailed, "artifact", why);
 }
 
 run::ReportAttempt Unknown(const EndedStep& step) {

@@ -36,7 +36,8 @@ struct EndedStep {
   std::string stderr_line;   // the last one, redacted and printable
 };
 
-// What became of it: reads and removes the $BEAMLINE_OUTPUT file, stores artifacts. May take as
+// What became of it: reads and removes the $BEAMLINE_OUTPUT file, stores artifacts (of a step whose
+// exit code is not 0 only its reports, as far as there are some). May take as
 // long as copying files does; any thread.
 //
 // Succeeded is exit code 0 before a signal of ours reached the process. The output is the object
@@ -47,6 +48,8 @@ run::ReportAttempt Conclude(const EndedStep& step, ports::BlobStore& blobs);
 // Likewise for a process that did not start ("spawn"), and one of which nobody can say any more
 // what became of it ("unknown").
 run::ReportAttempt NotStarted(const EndedStep& step, absl::string_view why);
+// And for one whose files of earlier steps could not be laid out ("artifact").
+run::ReportAttempt NoInputs(const EndedStep& step, absl::string_view why);
 run::ReportAttempt Unknown(const EndedStep& step);
 
 // What hindered the start, for people.

@@ -22,10 +22,11 @@ struct WorkerTask {
 // `heartbeat` to no duration, or the input is over ports::kWorkerValueBytesMax.
 absl::StatusOr<WorkerTask> ReadWorkerTask(const std::string& body);
 
-// The report that `result` of a worker leads to. An output that is not JSON, not UTF-8, nested
-// deeper than kJsonDepthMax or over ports::kWorkerValueBytesMax fails, with kind "output". A
-// failure keeps the kind that the worker gave, if it is [a-z][a-z0-9_]* and none that means
-// something to the daemon ("unknown", "stopped", …); else it is "worker".
+// The report that `result` of a worker leads to; the output without blanks between its tokens. One
+// that is not JSON, not UTF-8, nested deeper than kJsonDepthMax or over ports::kWorkerValueBytesMax
+// fails, with kind "output". A failure keeps the kind that the worker gave, if it is
+// [a-z][a-z0-9_]* and none that means something to the daemon ("unknown", "stopped", …); else it is
+// "worker".
 run::ReportAttempt ReportOf(const ports::AttemptKey& key, ports::WorkerResult result);
 
 }  // namespace beamline::exec

@@ -66,8 +66,9 @@ struct RunEvents {
   std::optional<RunRow> row;
   // The flow that a new run pins, and those it may run below it; stored once per digest.
   std::vector<FlowSource> flows;
-  // A new run's idempotency key within its flow, from now on this run's; empty: none.
-  std::string key;
+  // A new run's idempotency key within its flow, from now on this run's, with a hash of what has to
+  // be equal under it; empty: none.
+  std::string key, key_hash;
   std::vector<CacheEntry> cached;  // an entry replaces an earlier one with its key
 };
 
@@ -124,7 +125,7 @@ class EventStore {
   // the key.
   struct Keyed {
     run::RunId id;
-    std::string hash;  // RunStarted.request_hash
+    std::string hash;  // RunEvents::key_hash
     absl::Time started_at;
   };
   virtual absl::StatusOr<std::optional<Keyed>> FindKey(const std::string& tenant,

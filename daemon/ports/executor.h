@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -15,6 +17,21 @@ namespace beamline::ports {
 
 // Names of secrets in Attempt::sensitive have it; those of sensitive inputs have not.
 inline constexpr char kSecretPrefix[] = "secret:";
+
+// The files that an earlier step made, as later ones get to see them below $BEAMLINE_IN.
+struct ArtifactTree {
+  struct File {
+    std::string place;  // below the step's directory, safe as a path: "gcc-release/bin"
+    std::string sha256;
+    uint64_t bytes = 0;
+    friend bool operator==(const File&, const File&) = default;
+  };
+  std::string step;         // its id: the name of its directory
+  std::string path;         // its place in the run
+  std::vector<File> files;  // no two at one place
+  size_t left_out = 0;      // > 0: so many that none of them is shown
+  friend bool operator==(const ArtifactTree&, const ArtifactTree&) = default;
+};
 
 // One attempt, complete: an executor asks nothing back.
 struct Attempt {
@@ -34,7 +51,10 @@ struct Attempt {
   absl::Duration timeout = absl::InfiniteDuration();  // from the moment it really starts
   // What {"sensitive": name} and {"secret": name} in `input` stand for: name → value (JSON text).
   std::vector<std::pair<std::string, std::string>> sensitive;
+  std::string llm_answers;  // JSON of exec/llm_recorded.h in place of models; empty: none
   std::vector<flowspec::Secret> secrets;  // that the flow declares: where each value comes from
+  // What the step can read of earlier ones, one tree for each that made something (kind `run`).
+  std::vector<std::shared_ptr<const ArtifactTree>> inputs;
 };
 
 // Thread-safe. Returns at once; results come through `done`.

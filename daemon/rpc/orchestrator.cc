@@ -146,17 +146,32 @@ absl::Status RefuseAmbiguous(const std::string& name, const std::vector<run::Run
       .Precondition("UNIQUE", name, absl::StrCat("fits ", list));
 }
 
+bool IsChild(const Backend& backend, const run::RunId& id) {
+  const auto first = backend.events.Read(id, 0, 1);
+  const auto* started = first.ok() && !first->empty()
+                            ? std::get_if<run::RunStarted>(&first->front().fact)
+                            : nullptr;
+  return started != nullptr && started->parent.has_value();
+}
+
 absl::StatusOr<std::string> Latest(const Backend& backend, const std::string& name) {
-  ports::RunQuery query{.tenant = kTenant, .limit = 1};
+  ports::RunQuery query{.tenant = kTenant, .limit = 20};
   if (name == "@latest-failed") {
     query.statuses = {ports::RunStatus::kFailed};
   } else if (name != "@latest") {
     return InvalidField(
         "name", absl::StrCat("`", name.substr(0, 64), "` is neither @latest nor @latest-failed"));
   }
-  const auto rows = backend.events.ListRuns(query);
-  if (!rows.ok()) return rows.status();
-  if (!rows->empty()) return rows->front().id.ToString();
+  // What somebody started: a sub-flow is part of the run that it belongs to.
+  while (true) {
+    const auto rows = backend.events.ListRuns(query);
+    if (!rows.ok()) return rows.status();
+    for (const ports::RunRow& row : *rows) {
+      if (!IsChild(backend, row.id)) return row.id.ToString();
+      query.before = row.id;
+    }
+    if (rows->size() < static_cast<size_t>(query.limit)) break;
+  }
   return Refusal(Reason::kRunNotFound,
                  query.statuses.empty() ? "there is no run yet" : "no run has failed")
       .With("run_id", name)
@@ -210,7 +225,7 @@ void ResolveRun(const Backend& backend, const v1::ResolveRunRequest& request,
                 v1::ResolveRunResponse* response, Done done) {
   backend.reads.Do([&backend, &request, response, done = std::move(done)] {
     absl::StatusOr<std::string> id = Resolve(backend, request.name());
-    if (id.ok()) response->set_run_id(*std::move(id));
+    if (id.ok()) response->set_run_id(*id);
     done(id.status());
   });
 }

@@ -152,7 +152,7 @@ absl::Status TooLarge(const char* field, size_t bytes, size_t bytes_max) {
 
 absl::Status InvalidField(const char* field, std::string description) {
   return Refusal(Reason::kArgumentInvalid, absl::StrCat(field, ": ", description))
-      .Violation(field, description);
+      .Violation(field, std::move(description));
 }
 
 }  // namespace beamline::rpc

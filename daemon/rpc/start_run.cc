@@ -12,10 +12,13 @@
 #include "daemon/rpc/trace.h"
 #include "flowspec/digest.h"
 #include "flowspec/inputs.h"
+#include "flowspec/json_array.h"
+#include "flowspec/json_text.h"
 
 namespace beamline::rpc {
 namespace {
 
+constexpr size_t kAnswersBytesMax = 1 << 20;
 constexpr size_t kViolationsMax = 100;  // in one answer
 
 absl::Status CheckLabels(const v1::StartRunRequest& request) {
@@ -70,6 +73,21 @@ absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violation
   return refusal;
 }
 
+absl::Status CheckAnswers(const std::string& json) {
+  if (json.size() > kAnswersBytesMax) return TooLarge("llm_answers", json.size(), kAnswersBytesMax);
+  if (json.empty()) return absl::OkStatus();
+  bool responses = false;
+  const bool valid = flowspec::CheckJson(json).ok();
+  if (valid) {
+    for (const auto& [key, value] : flowspec::ObjectMembers(json)) {
+      responses = responses || (key == "\"responses\"" && flowspec::JsonKind(value) == '{');
+    }
+  }
+  if (responses) return absl::OkStatus();
+  return InvalidField("llm_answers",
+                      "must be JSON as in {\"responses\": {\"draft\": [\"Hello\"]}}");
+}
+
 // `break_at` and `only` name steps.
 absl::Status CheckSteps(const flowspec::Flow& flow, const v1::StartRunRequest& request) {
   const auto find = [&](const std::string& id, bool top) {
@@ -91,8 +109,12 @@ absl::Status CheckSteps(const flowspec::Flow& flow, const v1::StartRunRequest& r
 // Nothing is recorded of a run that could not do its work here. A request that has started its run
 // already is told of that one, whatever the daemon has by now.
 absl::Status CheckMissing(const Backend& backend, const flowspec::Flow& flow,
-                          const std::string& request_id) {
-  const absl::StatusOr<flowspec::Findings> missing = WhatIsMissing(backend, flow);
+                          const v1::StartRunRequest& request) {
+  const std::string& request_id = request.request_id();
+  absl::StatusOr<flowspec::Findings> missing = WhatIsMissing(backend, flow);
+  if (missing.ok() && !request.llm_answers().empty()) {  // then no model is asked
+    std::erase_if(*missing, [](const flowspec::Finding& f) { return f.code == "BL0603"; });
+  }
   if (!missing.ok()) return missing.status();
   if (missing->empty()) return absl::OkStatus();
   if (!request_id.empty()) {
@@ -131,6 +153,7 @@ std::string HashOf(const v1::StartRunRequest& request, const engine::StartReques
     add(value);
   }
   add(start.workspace);
+  if (!request.llm_answers().empty()) add(request.llm_answers());
   for (const v1::FlowFile& file : request.files()) {
     add(file.path());
     add(file.source());
@@ -235,6 +258,7 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
         .With("field", "workspace");
   }
   if (absl::Status status = CheckFlowFiles(request.files()); !status.ok()) return status;
+  if (absl::Status status = CheckAnswers(request.llm_answers()); !status.ok()) return status;
   std::string workspace;
   auto loaded = LoadFlow(backend, request, &workspace);
   if (!loaded.ok()) return loaded.status();
@@ -245,7 +269,7 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
         .Precondition("DIGEST", flow.name, absl::StrCat("the flow's digest is ", flow.digest));
   }
   if (absl::Status status = CheckSteps(flow, request); !status.ok()) return status;
-  if (absl::Status status = CheckMissing(backend, flow, request.request_id()); !status.ok()) {
+  if (absl::Status status = CheckMissing(backend, flow, request); !status.ok()) {
     return status;
   }
   flowspec::CheckedInputs inputs =
@@ -270,9 +294,14 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
     start.sources.push_back({start.files.back().digest, file.path(), file.source()});
   }
   start.request_id = request.request_id();
-  if (!start.request_id.empty() || flow.idempotency) start.request_hash = HashOf(request, start);
+  if (!start.request_id.empty()) start.request_hash = HashOf(request, start);
   start.break_at = {request.break_at().begin(), request.break_at().end()};
   start.only = request.only();
+  if (!request.llm_answers().empty()) {
+    absl::StatusOr<run::Value> answers = engine::Spill(request.llm_answers(), backend.blobs);
+    if (!answers.ok()) return answers.status();
+    start.llm_answers = *std::move(answers);
+  }
   return start;
 }
 

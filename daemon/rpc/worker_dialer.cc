@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <thread>
@@ -41,12 +42,13 @@ WorkerWords One(v1::WorkerWord word) {
 }
 
 // Attempts as calls. Thread-safe.
-class UnaryCalls {
+class UnaryCalls : public std::enable_shared_from_this<UnaryCalls> {
  public:
   UnaryCalls(Stub& stub, std::shared_ptr<WorkerSession> session)
       : stub_(stub), session_(std::move(session)) {}
+
   // Breaks off what is under way, and waits for it.
-  ~UnaryCalls() {
+  void BreakOff() {
     ports::MutexLock lock(&mu_);
     for (auto& [epoch, call] : calls_) call->context.TryCancel();
     const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return calls_.empty(); };
@@ -65,6 +67,8 @@ class UnaryCalls {
     ports::MutexLock lock(&hear_mu_);
     return session_->Hear(&words);
   }
+
+  bool lost() const { return lost_; }
 
  private:
   struct Call {
@@ -90,10 +94,10 @@ class UnaryCalls {
       calls_.emplace(name, call);
     }
     stub_.async()->ExecuteStep(&call->context, &call->request, &call->response,
-                               [this, call, name](const grpc::Status& status) {
-                                 End(*call, status);
-                                 ports::MutexLock lock(&mu_);
-                                 calls_.erase(name);
+                               [self = shared_from_this(), call, name](const grpc::Status& status) {
+                                 self->End(*call, status);
+                                 ports::MutexLock lock(&self->mu_);
+                                 self->calls_.erase(name);
                                });
   }
 
@@ -110,7 +114,13 @@ class UnaryCalls {
       word.mutable_reject()->set_lease_epoch(assign.lease_epoch());
       word.mutable_reject()->set_reason(status.error_message());
     }
-    Hear(std::move(word)).IgnoreError();
+    if (status.error_code() != grpc::StatusCode::UNAVAILABLE) {
+      return Hear(std::move(word)).IgnoreError();
+    }
+    // Nobody is there: what it has is unknown, and it is given nothing more.
+    ports::MutexLock lock(&hear_mu_);
+    session_->Close();
+    lost_ = true;
   }
 
   void Cancel(const v1::Cancel& cancel) {
@@ -121,6 +131,7 @@ class UnaryCalls {
 
   Stub& stub_;
   const std::shared_ptr<WorkerSession> session_;
+  std::atomic<bool> lost_{false};
   ports::Mutex hear_mu_;  // one thread at a time is heard
   ports::Mutex mu_;
   std::map<std::string, std::shared_ptr<Call>> calls_ ABSL_GUARDED_BY(mu_);
@@ -252,31 +263,28 @@ class WorkerDialer::Line {
 
   absl::Status TalkByCalls(const v1::WorkerWord& hello) {
     engine::Aside writer(1);
-    UnaryCalls* calls_now = nullptr;
+    std::shared_ptr<UnaryCalls> calls;
     std::shared_ptr<WorkerSession> session;
     const auto pump = [&] {
       DaemonWords words;
       while (session->Take(&words)) {
-        calls_now->Say(&words);
+        calls->Say(&words);
         words.Clear();
       }
     };
     session = std::make_shared<WorkerSession>(pool_, kTenant, "endpoint:" + endpoint_.address, "",
                                               [&] { writer.Do(pump); });
-    absl::Status heard;
-    {
-      UnaryCalls calls(*stub_, session);
-      calls_now = &calls;
-      heard = calls.Hear(hello);
-      while (heard.ok() && !AwaitEnding(kAliveInterval)) {
-        v1::WorkerWord alive;
-        alive.mutable_heartbeat()->set_credit(hello.hello().credit());
-        heard = calls.Hear(std::move(alive));
-      }
-      session->Close();
-      writer.Wait();
+    calls = std::make_shared<UnaryCalls>(*stub_, session);
+    absl::Status heard = calls->Hear(hello);
+    while (heard.ok() && !calls->lost() && !AwaitEnding(kAliveInterval)) {
+      v1::WorkerWord alive;
+      alive.mutable_heartbeat()->set_credit(hello.hello().credit());
+      heard = calls->Hear(std::move(alive));
     }
-    return heard.ok() ? absl::CancelledError("ending") : heard;
+    session->Close();
+    writer.Wait();
+    calls->BreakOff();
+    return heard.ok() ? absl::UnavailableError("it does not answer any more") : heard;
   }
 
   bool AwaitEnding(absl::Duration wait) {

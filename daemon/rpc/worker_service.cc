@@ -62,8 +62,9 @@ class AttachReactor : public Stream {
 
   void End(const absl::Status& status) {
     session_->Close();
-    ports::MutexLock lock(&door_->mu);
-    door_->reactor = nullptr;
+    const std::shared_ptr<Door> door = door_;  // this may be gone once it is finished
+    ports::MutexLock lock(&door->mu);
+    door->reactor = nullptr;
     Finish(ToGrpc(status));
   }
 

@@ -50,6 +50,7 @@ struct ReportAttempt {
   std::vector<ArtifactRef> artifacts;
   absl::Duration retry_after = absl::ZeroDuration();  // what the callee asked for; 0 = nothing
   Usage usage;                                        // of a failed attempt too
+  std::string child_run;                              // of a sub-flow: its run
 };
 
 // A WakeAt effect came due. Refused while `now` is before its time.

@@ -246,6 +246,7 @@ class Decision {
   Facts Attempted(const ReportAttempt& report, const Node& node, const Step& step) {
     AttemptFinished fact{report.path,  report.attempt,   report.outcome,     report.output,
                          report.error, report.artifacts, Status::kSucceeded, report.usage};
+    fact.child_run = report.child_run;
     std::vector<Fact> facts;
     if (report.outcome == Outcome::kSucceeded) {
       const auto cached = state_.cache_keys.find(FindNode(state_, report.path));

@@ -64,6 +64,7 @@ struct RunStarted {
   std::string request_id, request_hash;  // of the client's start request; may be empty
   std::optional<Parent> parent;
   Value trigger;  // JSON object: what started it; absent: a person or program
+  Value llm_answers;  // in place of models (exec/llm_recorded.h); absent: models are asked
   std::vector<BundledFlow> files;
   std::string flow_path;              // of this flow among `files`; empty: the submitted one
   std::vector<std::string> break_at;  // ids of steps that are held before they start
@@ -108,12 +109,34 @@ struct AttemptStarted {
   std::string turn;  // whose turn the step has until it ends (Step::concurrency); empty: no limit
 };
 
+// What a report says of one test or place, bounded: texts are short and printable.
+struct ReportCase {
+  std::string name;     // "math.add", or the rule of a finding
+  std::string message;  // one line
+  std::string file;     // as the report names it; may be empty
+  int32_t line = 0;     // 0 = not told
+  friend bool operator==(const ReportCase&, const ReportCase&) = default;
+};
+
+// A report in short. Of tests: `tests` in all, of which `failures`, `errors` and `skipped`. Of
+// findings (sarif): `errors`, `warnings` and `notes`.
+struct ReportSummary {
+  int64_t tests = 0, failures = 0, errors = 0, skipped = 0;
+  int64_t warnings = 0, notes = 0;
+  absl::Duration time;            // that the tests took, as the report says
+  std::vector<ReportCase> cases;  // the first that failed, or the first errors
+  std::string problem;            // why it could not be read; the rest is then empty
+  friend bool operator==(const ReportSummary&, const ReportSummary&) = default;
+};
+
 struct ArtifactRef {
   std::string name;
   std::string path;    // as it was found, relative to the step's directory
   std::string sha256;  // in the blob store
   uint64_t bytes = 0;
-  std::string report;  // "", "junit", "sarif"
+  std::string report;                    // "", "junit", "sarif"
+  bool by_pattern = false;               // a glob found it: there may be others of this name
+  std::optional<ReportSummary> summary;  // of a report
   friend bool operator==(const ArtifactRef&, const ArtifactRef&) = default;
 };
 
@@ -187,6 +210,7 @@ struct AttemptFinished {
   // Later steps with this cache key may take the output over, until then; empty: they may not.
   std::string cache_key;
   absl::Time cached_until = absl::InfiniteFuture();
+  std::string child_run;  // of a sub-flow: its run
 };
 
 struct RetryScheduled {

@@ -11,7 +11,6 @@ namespace {
 
 using flowspec::Section;
 using flowspec::Step;
-using flowspec::StepKind;
 
 class Fold {
  public:

@@ -1,6 +1,8 @@
 // Effects are read off the state; nothing about them is remembered elsewhere.
 #include "daemon/run/pending.h"
 
+#include "flowspec/check.h"
+
 namespace beamline::run {
 
 ReportResolution::Phase PhaseOf(const RunState& state, NodeIndex index) {
@@ -28,9 +30,11 @@ Effect EffectOf(const RunState& state, uint64_t order, const Owed& owed) {
       break;
     }
     case OwedKind::kRun:
+      CHECK(!run);
       effect.what = RunAttempt{node->attempt};
       break;
     case OwedKind::kStop:
+      CHECK(!run);
       effect.what = StopAttempt{node->attempt, *node->stop, state.stop && state.stop->force};
       break;
     case OwedKind::kWake: {

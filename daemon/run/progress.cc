@@ -119,6 +119,21 @@ bool FailsParent(const RunState& state, NodeIndex index) {
          state.plan->step(node.step).on_error != OnError::kContinue;
 }
 
+// What the children of an item made, since its node will be gone.
+std::vector<ArtifactRef> ArtifactsBelow(const RunState& state, NodeIndex index) {
+  const Node& node = state.node(index);
+  if (node.first_child < 0) return node.artifacts;
+  std::vector<ArtifactRef> artifacts;
+  const auto size = static_cast<NodeIndex>(state.plan->children(node.step).size());
+  for (NodeIndex child = node.first_child; child < node.first_child + size; ++child) {
+    for (ArtifactRef& made : ArtifactsBelow(state, child)) {
+      made.name = absl::StrCat(state.step_of(child).id, "/", made.name);
+      artifacts.push_back(std::move(made));
+    }
+  }
+  return artifacts;
+}
+
 void FinishItem(RunState& state, NodeIndex index, Status status) {
   const NodeIndex fan_index = At(state, index).parent;
   Fan& fan = state.fans.at(fan_index);
@@ -132,7 +147,7 @@ void FinishItem(RunState& state, NodeIndex index, Status status) {
   const auto& plan = state.plan->steps[static_cast<size_t>(node.step)];
   done.output = plan.undoable ? node.output : std::move(node.output);
   done.error = std::move(node.error);
-  done.artifacts = plan.undoable ? node.artifacts : std::move(node.artifacts);
+  done.artifacts = ArtifactsBelow(state, index);
   const bool loop = plan.fan.kind == FanOut::Kind::kLoop;
   if (!plan.undoable) {  // else a compensation finds it by its path
     fan.node_of_item.erase(item);

@@ -26,7 +26,7 @@ struct Item {
   Status status = Status::kPending;
   Value output;
   Error error;
-  std::vector<ArtifactRef> artifacts;
+  std::vector<ArtifactRef> artifacts;  // of a container its children's, named "<child>/<name>"
 };
 
 // A foreach, matrix or loop that has begun.

@@ -68,7 +68,9 @@ void MemoryStore::Add(const RunEvents& events) {
   run.decisions.push_back(codec::EncodeEvents(events.events));
   run.last_seqs.push_back(run.row.last_seq);
   for (const ports::FlowSource& flow : events.flows) flows_.try_emplace(flow.digest, flow);
-  if (!events.key.empty()) keys_[{run.row.tenant, events.key, run.row.flow_name}] = events.id;
+  if (!events.key.empty()) {
+    keys_[{run.row.tenant, events.key, run.row.flow_name}] = {events.id, events.key_hash};
+  }
   for (const ports::CacheEntry& entry : events.cached) {
     cache_[{run.row.tenant, entry.key}] = {events.id, entry};
   }
@@ -169,8 +171,8 @@ absl::StatusOr<std::optional<ports::EventStore::Keyed>> MemoryStore::FindKey(
   ports::MutexLock lock(&mu_);
   auto keyed = keys_.find({tenant, key, flow_name});
   if (keyed == keys_.end()) return std::nullopt;
-  const Stored& run = runs_.at(keyed->second);
-  return Keyed{keyed->second, run.request_hash, run.row.started_at};
+  const KeyOwner& owner = keyed->second;
+  return Keyed{owner.id, owner.hash, runs_.at(owner.id).row.started_at};
 }
 
 absl::StatusOr<std::vector<run::RunId>> MemoryStore::FindKeyed(const std::string& tenant,
@@ -180,7 +182,7 @@ absl::StatusOr<std::vector<run::RunId>> MemoryStore::FindKeyed(const std::string
   for (auto at = keys_.lower_bound({tenant, key, ""});
        at != keys_.end() && std::get<0>(at->first) == tenant && std::get<1>(at->first) == key;
        ++at) {
-    runs.push_back(at->second);
+    runs.push_back(at->second.id);
   }
   std::sort(runs.begin(), runs.end());
   return runs;
@@ -207,7 +209,7 @@ absl::Status MemoryStore::DeleteRun(const run::RunId& id) {
   if (run == runs_.end()) return RunNotFound(id);
   if (!ports::IsFinished(run->second.row.status)) return RunNotFinished(id);
   requests_.erase({run->second.row.tenant, run->second.request_id});
-  std::erase_if(keys_, [&](const auto& entry) { return entry.second == id; });
+  std::erase_if(keys_, [&](const auto& entry) { return entry.second.id == id; });
   std::erase_if(cache_, [&](const auto& entry) { return entry.second.id == id; });
   runs_.erase(run);
   return absl::OkStatus();

@@ -87,8 +87,11 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry {
   std::map<std::string, ports::FlowSource> flows_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<std::string, std::string>, run::RunId> requests_ ABSL_GUARDED_BY(mu_);
   // By tenant, key and flow; by tenant and key.
-  std::map<std::tuple<std::string, std::string, std::string>, run::RunId> keys_
-      ABSL_GUARDED_BY(mu_);
+  struct KeyOwner {
+    run::RunId id;
+    std::string hash;
+  };
+  std::map<std::tuple<std::string, std::string, std::string>, KeyOwner> keys_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<std::string, std::string>, Cached> cache_ ABSL_GUARDED_BY(mu_);
   std::map<Name, std::vector<ports::FlowVersion>> versions_ ABSL_GUARDED_BY(mu_);  // oldest first
   std::map<std::pair<std::string, std::string>, ports::FlowVersion> flow_requests_

@@ -125,7 +125,8 @@ absl::StatusOr<RunWriter> RunWriter::Prepare(Connection& db) {
       {&RunWriter::delete_, "DELETE FROM runs WHERE run_no = ?1"},
       {&RunWriter::flow_, "INSERT OR IGNORE INTO flows (digest, name, source) VALUES (?1, ?2, ?3)"},
       {&RunWriter::key_,
-       "INSERT OR REPLACE INTO run_keys (tenant, key, flow_name, run_no) VALUES (?1, ?2, ?3, ?4)"},
+       "INSERT OR REPLACE INTO run_keys (tenant, key, flow_name, run_no, hash) "
+       "VALUES (?1, ?2, ?3, ?4, ?5)"},
       {&RunWriter::cached_,
        "INSERT OR REPLACE INTO cache (tenant, key, run_no, seq, made_at, expires_at) "
        "SELECT tenant, ?1, ?2, ?3, ?4, ?5 FROM runs WHERE run_no = ?2"},
@@ -190,11 +191,13 @@ absl::Status RunWriter::Delete(int64_t run_no) {
   return absl::OkStatus();
 }
 
-absl::Status RunWriter::SetKey(int64_t run_no, const RunRow& row, const std::string& key) {
+absl::Status RunWriter::SetKey(int64_t run_no, const RunRow& row, const std::string& key,
+                               const std::string& hash) {
   key_.BindText(1, row.tenant);
   key_.BindText(2, key);
   key_.BindText(3, row.flow_name);
   key_.BindInt(4, run_no);
+  key_.BindText(5, hash);
   return key_.Run();
 }
 
@@ -303,7 +306,7 @@ absl::StatusOr<std::optional<ports::EventStore::Keyed>> FindKey(Connection& db,
                                                                 const std::string& flow_name,
                                                                 const std::string& key) {
   auto find = db.Prepare(
-      "SELECT run_id, request_hash, started_at FROM run_keys JOIN runs USING (run_no) "
+      "SELECT run_id, hash, started_at FROM run_keys JOIN runs USING (run_no) "
       "WHERE run_keys.tenant = ?1 AND key = ?2 AND run_keys.flow_name = ?3");
   if (!find.ok()) return find.status();
   find->BindText(1, tenant);

@@ -29,7 +29,8 @@ class RunWriter {
   absl::Status Delete(int64_t run_no);
   // Does nothing if the digest is there.
   absl::Status InsertFlow(const ports::FlowSource& flow);
-  absl::Status SetKey(int64_t run_no, const ports::RunRow& row, const std::string& key);
+  absl::Status SetKey(int64_t run_no, const ports::RunRow& row, const std::string& key,
+                      const std::string& hash);
   absl::Status SetCached(int64_t run_no, const ports::CacheEntry& entry);
 
  private:

@@ -69,6 +69,7 @@ CREATE TABLE run_keys (
   key       TEXT NOT NULL,
   flow_name TEXT NOT NULL,
   run_no    INTEGER NOT NULL,
+  hash      TEXT NOT NULL,
   PRIMARY KEY (tenant, key, flow_name)
 ) WITHOUT ROWID;
 CREATE INDEX run_keys_of_run ON run_keys (run_no);

@@ -178,7 +178,8 @@ absl::Status SqliteStore::AppendRun(const RunEvents& events) {
     if (absl::Status s = runs_.Update(live->run_no, *row); !s.ok()) return s;
   }
   if (!events.key.empty()) {
-    if (absl::Status s = runs_.SetKey(live->run_no, *row, events.key); !s.ok()) return s;
+    if (absl::Status s = runs_.SetKey(live->run_no, *row, events.key, events.key_hash); !s.ok())
+      return s;
   }
   for (const ports::CacheEntry& entry : events.cached) {
     if (absl::Status s = runs_.SetCached(live->run_no, entry); !s.ok()) return s;

@@ -197,10 +197,10 @@ TEST_CASE("a hundred thousand items fold quickly") {
   v1::ExecutionEvent event;
   for (int i = 0; i < kItems; ++i) {
     const std::string path = "e[" + std::to_string(i) + "]";
-    event.set_seq(static_cast<uint64_t>(3 + 2 * i));
+    event.set_seq(3 + 2 * static_cast<uint64_t>(i));
     event.mutable_attempt_started()->set_path(path);
     view.Apply(event);
-    event.set_seq(static_cast<uint64_t>(4 + 2 * i));
+    event.set_seq(4 + 2 * static_cast<uint64_t>(i));
     event.mutable_attempt_finished()->set_path(path);
     event.mutable_attempt_finished()->set_step_status(v1::STATUS_SUCCEEDED);
     view.Apply(event);

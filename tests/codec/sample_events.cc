@@ -25,9 +25,19 @@ std::string Text(run::Status s) { return run::StatusName(s); }
 std::string Text(run::Outcome o) { return run::OutcomeName(o); }
 std::string Text(run::StopReason r) { return run::StopReasonName(r); }
 std::string Text(flowspec::Section s) { return absl::StrCat("section", static_cast<int>(s)); }
+std::string Text(const run::ReportSummary& s) {
+  std::string text = absl::StrJoin({s.tests, s.failures, s.errors, s.skipped, s.warnings, s.notes,
+                                    absl::ToInt64Milliseconds(s.time)},
+                                   ",");
+  for (const run::ReportCase& c : s.cases) {
+    absl::StrAppend(&text, ",case(", Text(c.name), ",", Text(c.message), ",", Text(c.file), ",",
+                    c.line, ")");
+  }
+  return absl::StrCat(",report(", text, ",", Text(s.problem), ")");
+}
 std::string Text(const run::ArtifactRef& a) {
   return absl::StrCat("artifact(", Text(a.name), ",", Text(a.path), ",", a.sha256, ",", a.bytes,
-                      ",", a.report, ")");
+                      ",", a.report, ",", a.by_pattern, a.summary ? Text(*a.summary) : "", ")");
 }
 
 template <typename... Fields>
@@ -54,11 +64,12 @@ struct Shower {
     for (const run::ArtifactRef& a : f.artifacts) absl::StrAppend(&line, " ", Text(a));
     const run::Usage& u = f.usage;
     if (u != run::Usage()) {
-      absl::StrAppend(&line, " ",
-                      Line(u.provider, u.model, u.request_id, u.requests, u.input_tokens,
-                           u.cache_read_tokens, u.cache_write_tokens, u.output_tokens,
-                           u.reasoning_tokens));
+      absl::StrAppend(
+          &line, " ",
+          Line(u.provider, u.model, u.request_id, u.requests, u.input_tokens, u.cache_read_tokens,
+               u.cache_write_tokens, u.output_tokens, u.reasoning_tokens));
     }
+    if (!f.child_run.empty()) absl::StrAppend(&line, " ", Text(f.child_run));
     return line;
   }
   std::string operator()(const run::RetryScheduled& f) const {
@@ -121,7 +132,10 @@ run::AttemptFinished SampleFinish() {
   f.outcome = run::Outcome::kFailed;
   f.output = run::Value::Blob(kDigest, 70'000);
   f.error = {"exit", "exit status 7", 7};
-  f.artifacts = {{"report", "build/junit.xml", kDigest, 1234, "junit"}};
+  run::ReportSummary summary{
+      43, 1, 2, 3, 0, 0, absl::Milliseconds(1750), {{"math.add", "expected 3", "m.py", 17}}, ""};
+  f.artifacts = {{"report", "build/junit.xml", kDigest, 1234, "junit", true, std::move(summary)}};
+  f.child_run = "01jjxqs8000000000000k3v9qz";
   f.step_status = run::Status::kRunning;
   f.usage = {"anthropic", "claude-sonnet", "req_7", 2, 1200, 1000, 50, 340, 128};
   return f;

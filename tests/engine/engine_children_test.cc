@@ -35,8 +35,9 @@ run::RunId ChildOf(Bench& bench, const std::string& flow) {
 }
 
 std::string OneStep(const std::string& top, const std::string& step) {
-  return "beamline: flow/v1\nname: one\ninputs: {k: {type: string, default: a}}\n" + top +
-         "steps:\n  - id: a\n    run: 'true'\n" + step;
+  return "beamline: flow/v1\nname: one\ninputs: {k: {type: string, default: a}, other: {type: "
+         "number, default: 0}}\n" +
+         top + "steps:\n  - id: a\n    run: 'true'\n" + step;
 }
 
 }  // namespace
@@ -176,20 +177,20 @@ TEST_CASE("a flow that does not queue refuses the run") {
 TEST_CASE("an idempotency key gives one run for its window") {
   Bench bench;
   const std::string flow = OneStep("idempotency: {key: '${{ inputs.k }}', window: 1h}\n", "");
-  bench.Begin(flow, "{}", "", "h1");
-  bench.Begin(flow, "{}", "", "h1");  // at the same moment
+  bench.Begin(flow);
+  bench.Begin(flow);  // at the same moment
   bench.Settle();
   const run::RunId first = bench.starts[0]->run;
   CHECK(bench.starts[1]->existing);
   CHECK(bench.starts[1]->run == first);
   bench.Crash();
-  bench.Begin(flow, "{}", "", "h1");
-  bench.Begin(flow, "{}", "", "another payload");
+  bench.Begin(flow);
+  bench.Begin(flow, R"({"other":1})");
   bench.Settle();
   CHECK(bench.starts[2]->run == first);
   CHECK(absl::IsAlreadyExists(bench.starts[3].status()));
   bench.Pass(absl::Hours(1));
-  bench.Begin(flow, "{}", "", "h1");
+  bench.Begin(flow);
   bench.Settle();
   CHECK(!bench.starts[4]->existing);
 }
@@ -197,9 +198,9 @@ TEST_CASE("an idempotency key gives one run for its window") {
 TEST_CASE("a flow may refuse a second run with its key") {
   Bench bench;
   const std::string flow = OneStep("idempotency: {key: k, conflict: reject}\n", "");
-  bench.Begin(flow, "{}", "", "h");
+  bench.Begin(flow);
   bench.Settle();
-  bench.Begin(flow, "{}", "", "h");
+  bench.Begin(flow);
   bench.Settle();
   CHECK(absl::IsFailedPrecondition(bench.starts.back().status()));
 }

@@ -273,19 +273,24 @@ TEST_CASE("recorded answers go by step, attempt and round") {
       "each": [["bad", "good"]],
       "each[1]": [{"error": {"kind": "rate", "message": "slow down"}}],
       "odd": [7]}})";
+  const std::string recording = ReadRecording(file).value_or("");
+  const auto answer = [&](const char* path, int attempt, int round) {
+    return RecordedAnswer(recording, file, path, attempt, round);
+  };
   const auto text = [&](const char* path, int attempt, int round) {
-    return RecordedAnswer(file, path, attempt, round)->text;
+    return answer(path, attempt, round)->text;
   };
   CHECK(text("write", 1, 0) == "one");
   CHECK(text("write", 2, 0) == R"({"a":1})");
   CHECK(text("write", 9, 0) == R"({"a":1})");
-  CHECK(RecordedAnswer(file, "write", 2, 0)->usage.output_tokens == 4);
+  CHECK(answer("write", 2, 0)->usage.output_tokens == 4);
   CHECK(text("each[0]", 1, 0) == "bad");
   CHECK(text("each[0]", 1, 1) == "good");
-  CHECK(RecordedAnswer(file, "each[1]", 1, 0)->problem.kind == "rate");
-  CHECK(absl::IsNotFound(RecordedAnswer(file, "other", 1, 0).status()));
-  CHECK(absl::IsFailedPrecondition(RecordedAnswer(file, "odd", 1, 0).status()));
-  CHECK(absl::IsFailedPrecondition(RecordedAnswer(dir / "none", "write", 1, 0).status()));
+  CHECK(answer("each[1]", 1, 0)->problem.kind == "rate");
+  CHECK(absl::IsNotFound(answer("other", 1, 0).status()));
+  CHECK(absl::IsFailedPrecondition(answer("odd", 1, 0).status()));
+  CHECK(absl::IsFailedPrecondition(ReadRecording(dir / "none").status()));
+  CHECK(absl::IsFailedPrecondition(RecordedAnswer("[1]", file, "write", 1, 0).status()));
 }
 
 }  // namespace

@@ -189,8 +189,12 @@ TEST_CASE("artifacts are stored; globs give each file; what is missing is named"
       {"artifacts", {{"tests", {{"path", "out/*.xml"}, {"report", "junit"}}}}}};
   const run::ReportAttempt report = f.Run(input.dump());
   REQUIRE(report.artifacts.size() == 2);
-  CHECK(report.artifacts[0] == run::ArtifactRef{"tests", "out/a.xml", "3", 3, "junit"});
-  CHECK(report.artifacts[1] == run::ArtifactRef{"tests", "out/b.xml", "2", 2, "junit"});
+  run::ReportSummary unread;
+  unread.problem = "this store only counts";  // a report that is not read fails no step
+  CHECK(report.artifacts[0] ==
+        run::ArtifactRef{"tests", "out/a.xml", "3", 3, "junit", true, unread});
+  CHECK(report.artifacts[1] ==
+        run::ArtifactRef{"tests", "out/b.xml", "2", 2, "junit", true, unread});
 
   const auto error = [&](const char* run, const char* path) {
     return f.Run(json{{"run", run}, {"artifacts", {{"bin", {{"path", path}}}}}}.dump()).error;
@@ -204,6 +208,19 @@ TEST_CASE("artifacts are stored; globs give each file; what is missing is named"
   CHECK(error("true", "out").message ==
         "artifact \"bin\": out is a directory; pack it into one file");
   CHECK(error("exit 4", "build/app").kind == "exit");  // nothing is looked for after a failure
+}
+
+TEST_CASE("of a step that fails, the reports are kept that are there") {
+  ExecutorFixture f;
+  const json input = {{"run", "echo 1 > a.xml; echo 2 > bin; exit 4"},
+                      {"artifacts",
+                       {{"bin", {{"path", "bin"}}},
+                        {"gone", {{"path", "b.xml"}, {"report", "junit"}}},
+                        {"tests", {{"path", "a.xml"}, {"report", "junit"}}}}}};
+  const run::ReportAttempt report = f.Run(input.dump());
+  CHECK(report.error.kind == "exit");
+  REQUIRE(report.artifacts.size() == 1);
+  CHECK(report.artifacts[0].path == "a.xml");
 }
 
 TEST_CASE("100 MB of binary output passes in pieces, without being kept") {

@@ -157,6 +157,9 @@ TEST_CASE_FIXTURE(Fixture, "an output that cannot be recorded fails the attempt 
 
 TEST_CASE_FIXTURE(Fixture, "lines of $BEAMLINE_OUTPUT are an object, and no output is null") {
   const Attached worker = Attach();
+  Reported blanks = Start("blanks");
+  Finish(worker, Output(" {\n \"a \\\" \\\\\" : [1,\t\"b c\"]}\n"));
+  CHECK(blanks.Wait().output.json() == R"({"a \" \\":[1,"b c"]})");
   Reported lines = Start("a");
   Finish(worker, {.kind = Kind::kOutputLines, .output = "n:=7\nwho=you\n"});
   CHECK(lines.Wait().output.json() == R"({"n":7,"who":"you"})");

@@ -73,12 +73,36 @@ outputs: {sum: '${{ steps.sum.output.n }}'}
   - {id: breaks, on_error: continue, run: exit 3}
   - {id: last, needs: [{step: breaks, when: failure}], run: $WORK 0.01}
 """,
+    "rounds": """
+  - {id: grow, loop: {until: output.n >= 8, max: 10}, set: {n: '${{ (loop.prev.n // 1) * 2 }}'}}
+  - {id: cross, matrix: {a: [1, 2], b: [3, 4]}, run: $WORK 0.02}
+  - {id: pause, wait: {for: 200ms}}
+  - {id: tell, signal: {run: '${{ run.id }}', name: go, payload: {n: 8}}}
+  - {id: heard, wait: {signal: {name: go, match: {n: 8}}}, output: '${{ output.n }}'}
+  - id: sub
+    flow:
+      uses: ./child.flow.yaml
+      inputs: {work: '${{ inputs.work }}', ledger: '${{ inputs.ledger }}'}
+outputs: {n: '${{ steps.heard.output }}'}
+""",
+    "undone": """
+  - {id: book, run: $WORK 0.02, compensate: {run: $WORK 0.03}}
+  - {id: seat, foreach: {items: '[1, 2]'}, run: $WORK 0.02, compensate: {run: $WORK 0.01}}
+  - {id: breaks, fail: {message: as meant}}
+finally:
+  - {id: clean, run: $WORK 0.01}
+""",
     "endless": """
   - {id: sleep, run: $WORK 600}
 finally:
   - {id: clean, run: $WORK 0.01}
 """,
 }
+
+
+CHILD = "\n  - {id: work, run: $WORK 0.04}\n"
+EXPECTED = {"endless": "cancelled", "undone": "failed"}  # of the other kinds: succeeded
+UNDO = {"book.compensate", "seat[0].compensate", "seat[1].compensate"}
 
 
 class Load:
@@ -95,6 +119,7 @@ class Load:
         effect = "effect: idempotent" if plant else "effect: once"
         self.flows = {name: world.flow(name, (HEAD + text).replace("effect: once", effect))
                       for name, text in FLOWS.items()}
+        world.flow("child", HEAD + CHILD)
         self.mu = threading.Lock()
         self.run_by_key, self.kind_by_run, self.cancelled = {}, {}, set()
         self.unanswered, self.odd = 0, []
@@ -134,7 +159,7 @@ class Load:
         for count in range(1_000_000):
             if self.ending:
                 return
-            kind = rng.choices(list(FLOWS), weights=[4, 3, 4, 1])[0]
+            kind = rng.choices(list(FLOWS), weights=[4, 3, 4, 3, 2, 1])[0]
             key = f"{self.seed}-{n}-{count}"
             done = self.insist("submit", self.flows[kind], "-o", "json", "--idempotency-key", key,
                                "-i", f"ledger={self.ledger}", "-i", f"work={self.work}")
@@ -190,8 +215,15 @@ def crash_once_more(world):
 def finish(world):
     """The ids of the runs that the daemon knows, once none of them is under way any more."""
     def still_running():
-        return json.loads(world.cli("runs", "list", "-s", "running", "-o", "json").stdout)
-    wait_for(lambda: not still_running(), "the runs to end", 60 * SLOWNESS)
+        return json.loads(world.cli("runs", "list", "-s", "running", "-s", "pending",
+                                    "-o", "json").stdout)
+
+    def waits_for_time():
+        listed = world.cli("runs", "list", "-s", "waiting", "-L", "10000", "-o", "json")
+        return [run for run in json.loads(listed.stdout)
+                if not any(e["type"] == "StepParked" for e in world.events(run["id"]))]
+    wait_for(lambda: not still_running() and not waits_for_time() and not still_running(),
+             "the runs to end", 60 * SLOWNESS)
     listed = world.cli("runs", "list", "-L", "10000", "-o", "json")
     return {run["id"] for run in json.loads(listed.stdout)}
 
@@ -251,13 +283,19 @@ def check_status(kind, events, attempts):
         if not ("once_" in path and unknowns == 1 or unknowns == 10):
             yield f"step {path} is parked after {unknowns} unknown outcomes"
     parked -= {e["path"] for e in events if e["type"] == "StepCancelled"}
-    expected = "cancelled" if kind == "endless" else "succeeded"
+    expected = EXPECTED.get(kind, "succeeded")
     if len(ends) > 1:
         yield f"it finished {len(ends)} times"
     elif ends and (parked or ends != [expected]):
         yield f"it ended {ends[0]}, not {expected}, with {sorted(parked)} parked"
     elif not ends and not parked:
         yield "it never ended"
+    if kind == "undone" and ends:
+        undone = [e["path"] for e in events
+                  if e["type"] == "AttemptFinished" and e["outcome"] == "succeeded"
+                  and e["path"] in UNDO]
+        if sorted(undone) != sorted(UNDO) or undone[-1] != "book.compensate":
+            yield f"what it undid is {undone}"
 
 
 def check_ledger(text, attempts_by_run):
@@ -298,7 +336,8 @@ def check(world, load, runs):
             continue
         attempts = attempts_by_run[run] = Attempts(events)
         kind = events[0]["flow_name"]
-        runs_by_key[events[0]["request_id"]].add(run)
+        if "parent" not in events[0]:
+            runs_by_key[events[0]["request_id"]].add(run)
         found = [*check_events(events, attempts),
                  *check_status(kind, events, attempts)]
         problems += [f"run {run} ({kind}): {problem}" for problem in found]

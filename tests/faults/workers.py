@@ -21,7 +21,7 @@ from pathlib import Path
 
 from world import END_S, World, skip, wait_for
 
-BIN = None
+BIN = STUBS = None
 ROOT = Path(__file__).resolve().parents[2]
 SEED = int(os.environ.get("BEAMLINE_TEST_SEED", time.time_ns() % 10**9))
 
@@ -301,18 +301,34 @@ class Lives(WorkerTest):
         self.assertEqual(self.world.show(second)["status"], "running")
         self.assertIn("no worker serves it", self.world.cli(
             "worker", "list").stderr)
+        self.assertIn("no worker serves queue q (t)", self.world.cli("why", second, "s").stdout)
         self.run_worker(command=("sleep", "60"))
         wait_for(lambda: any(w["attempts"] for w in self.workers()["workers"]), "the lease")
+        self.assertIn("has it", self.world.cli("why", second, "s").stdout)
         self.world.cli("cancel", second, "--yes")
         self.assertEqual(self.world.await_run(second), 10)
+
+    def test_the_example_in_python(self):
+        worker = subprocess.Popen(
+            [sys.executable, "-B", ROOT / "examples/worker.py", self.world.socket, "q", "Upper/v1"],
+            env={**os.environ, "PYTHONPATH": STUBS})
+        self.world.started.append(worker)
+        run = self.submit("steps:\n  - id: s\n    foreach: {items: [a, b, c, 7]}\n    on_error: fail\n"
+                          "    worker: {queue: q, task: Upper/v1, input: {text: '${{ item }}'}}\n")
+        self.assertEqual(self.world.await_run(run), 1)
+        items = self.world.show(run)["steps"][0]["items"]
+        self.assertEqual([item.get("output") for item in items[:3]],
+                         [{"text": "A"}, {"text": "B"}, {"text": "C"}])
+        self.assertEqual(items[3]["error"]["kind"], "bad_input")
+        name = self.workers()["workers"][0]["id"]
+        self.assertEqual(self.world.cli("worker", "drain", name).returncode, 0)
+        self.assertEqual(worker.wait(END_S), 0)
+        self.assertEqual(self.world.cli("worker", "drain", name).returncode, 5)
 
     def test_workers_that_are_called(self):
         for streams in (False, True):
             with self.subTest(streams=streams), tempfile.TemporaryDirectory() as directory:
-                server = grpc.server(futures.ThreadPoolExecutor(8))
-                worker_grpc.add_StepExecutorServiceServicer_to_server(Served(streams), server)
-                server.add_insecure_port(f"unix:{directory}/w")
-                server.start()
+                server = serve(streams, f"{directory}/w")
                 config = self.world.root / "config.yaml"
                 config.write_text(f"workers:\n  - {{endpoint: 'unix:{directory}/w', queue: q}}\n")
                 self.world.stop()
@@ -320,6 +336,11 @@ class Lives(WorkerTest):
                 run = self.submit(one_step())
                 self.assertEqual(self.world.await_run(run), 0)
                 self.assertEqual(self.world.show(run)["steps"][0]["output"], {"n": 1})
+                server.stop(0).wait()
+                run = self.submit(one_step())  # nobody is there
+                time.sleep(0.5)
+                server = serve(streams, f"{directory}/w")
+                self.assertEqual(self.world.await_run(run), 0)
                 server.stop(0).wait()
 
 
@@ -346,6 +367,14 @@ def make_served():
     return ServedWorker
 
 
+def serve(streams, path):
+    server = grpc.server(futures.ThreadPoolExecutor(8))
+    worker_grpc.add_StepExecutorServiceServicer_to_server(Served(streams), server)
+    server.add_insecure_port(f"unix:{path}")
+    server.start()
+    return server
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True)
@@ -353,6 +382,7 @@ if __name__ == "__main__":
     BIN = Path(options.bin).resolve()
     with tempfile.TemporaryDirectory() as stubs:
         make_stubs(stubs)
+        STUBS = stubs
         from beamline.v1 import worker_pb2 as pb
         from beamline.v1 import worker_pb2_grpc as worker_grpc
         Served = make_served()

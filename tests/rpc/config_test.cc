@@ -92,6 +92,30 @@ TEST_CASE("mistakes in the file are told with their place") {
   CHECK(load("# nothing\n").ok());
 }
 
+TEST_CASE("workers that are called are named in the file, on this machine") {
+  rpc_testing::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/b.yaml";
+  const auto load = [&](const char* text) {
+    std::ofstream(path) << text;
+    return Load({"--config", path});
+  };
+  const auto config = load(
+      "workers:\n  - {endpoint: 'unix:/run/w.sock', queue: q}\n  - endpoint: localhost:7000\n");
+  REQUIRE(config.ok());
+  REQUIRE(config->workers.size() == 2);
+  CHECK(config->workers[0].endpoint == "unix:/run/w.sock");
+  CHECK(config->workers[0].queue == "q");
+  CHECK(config->workers[1].queue == "");
+  CHECK(ErrorOf(load("workers: 7\n")) ==
+        path + ":1:1: workers is a list of {endpoint: …, queue: …}");
+  CHECK(ErrorOf(load("workers: [{endpoint: 'example.org:80'}]\n")) ==
+        path +
+            ":1:1: the endpoint `example.org:80` must be unix:/PATH, or a port of this machine "
+            "as in 127.0.0.1:7000");
+  CHECK_FALSE(load("workers: [{endpoint: 'localhost:70000'}]\n").ok());
+  CHECK_FALSE(load("workers: [{queue: q}]\n").ok());
+}
+
 TEST_CASE("mistakes in flags and variables name them") {
   CHECK(ErrorOf(Load({"--port", "80"})) == "unknown argument `--port`; see beamlined --help");
   CHECK(ErrorOf(Load({"--grace"})) == "--grace wants a value");

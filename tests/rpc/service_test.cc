@@ -211,6 +211,7 @@ TEST_CASE_FIXTURE(Fixture, "health and reflection answer, so that common tools w
   CHECK(*client.Health("") == 1);
   CHECK(*client.Health("beamline.v1.OrchestratorService") == 1);
   CHECK(*client.Health("beamline.v1.AdminService") == 1);
+  CHECK(*client.Health("beamline.v1.WorkerService") == 1);
   CHECK(absl::IsNotFound(client.Health("beamline.v1.Nothing").status()));
   const auto names = client.ReflectedServices();
   REQUIRE(names.ok());

@@ -45,7 +45,7 @@ class Writer {
                    bool ordered) {
     const std::string pad(static_cast<size_t>(depth * 2), ' ');
     std::string yaml = absl::StrCat(pad, "- id: ", id, "\n");
-    const auto add = [&](std::string line) { absl::StrAppend(&yaml, pad, "  ", line, "\n"); };
+    const auto add = [&](const std::string& line) { absl::StrAppend(&yaml, pad, "  ", line, "\n"); };
     if (ordered && random_.Chance(60)) add(Needs(before));
     if (random_.Chance(20)) add("if: inputs.go");
     if (random_.Chance(15)) add(random_.Chance(50) ? "on_error: continue" : "on_error: park");
