@@ -220,8 +220,7 @@ StatusLine LineOf(const v1::ExecutionEvent& event, const proto::RunView& view,
 
 bool IsSmallMatrix(const v1::Step& step) {
   constexpr int kSmall = 16;
-  return step.item_count() > 0 && step.item_count() <= kSmall && step.foreach_as().empty() &&
-         step.loop_max() == 0;
+  return step.foreach_as() == "matrix" && step.item_count() <= kSmall;
 }
 
 template <typename T>

@@ -28,6 +28,7 @@ constexpr size_t kOutputLinesOfLast = OutputTail::kLinesKept;  // nothing waits 
 constexpr int kOutputStepsMax = 12;  // a larger flow shows the output of failed steps only
 constexpr int kBarWidth = 9;
 constexpr int kBranchWidth = 5;  // of "  ├─ "
+constexpr int kItemIndent = 4;   // of what lies below an item
 
 // A line, and what kind it is: kinds are dropped in this order where the terminal is too low.
 enum class Kind { kOutput, kItem, kPending, kDone, kChild, kStep, kHeader };
@@ -79,6 +80,11 @@ class Layout {
       ++step_count_;
       name_width_ = std::max(name_width_, indent + DisplayWidth(Printable(step.id())));
       if (IsOpen(step)) MeasureNames(step.steps(), indent + kBranchWidth);
+      for (const v1::Item* item : ItemsToShow(step)) {
+        if (item->status() == v1::STATUS_SUCCEEDED || item->steps().empty()) continue;
+        MeasureNames(item->steps(), kItemIndent + kBranchWidth);
+        break;  // the others have the same
+      }
     }
     name_width_ = std::min(name_width_, kNameWidthMax);
   }
@@ -335,7 +341,7 @@ class Layout {
         AddOutput(absl::StrCat(step.path(), "[", item.index(), "]"), item.status(),
                   kOutputLinesOfFailed, below);
       }
-      if (item.status() != v1::STATUS_SUCCEEDED) AddChildren(item.steps(), 4, below);
+      if (item.status() != v1::STATUS_SUCCEEDED) AddChildren(item.steps(), kItemIndent, below);
     }
   }
 
@@ -356,7 +362,9 @@ class Layout {
   static std::string ItemName(const v1::Step& step, const v1::Item& item) {
     if (step.loop_max() > 0) return absl::StrCat("round ", item.index() + 1);
     const std::string key = Printable(item.key());
-    return step.foreach_as().empty() ? key : absl::StrCat(Printable(step.foreach_as()), " ", key);
+    return step.foreach_as().empty() || step.foreach_as() == "matrix"
+               ? key
+               : absl::StrCat(Printable(step.foreach_as()), " ", key);
   }
 
   static bool HasGoneWrong(v1::Status status) {

@@ -94,7 +94,8 @@ std::string FileNameOf(std::string_view key) {
     if (plain) {
       name += c;
     } else {
-      absl::StrAppend(&name, "%", absl::AlphaNum(absl::Hex(byte, absl::kZeroPad2)));
+      constexpr std::string_view kDigits = "0123456789ABCDEF";
+      name += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
     }
   }
   if (name.empty()) return "%";
@@ -124,9 +125,11 @@ void StepArtifacts::AddNeeds(const RunState& state, NodeIndex node, const ItemsO
                              Trees* trees) {
   const int32_t ordinal = state.plan->steps[static_cast<size_t>(state.node(node).step)].ordinal;
   std::vector<int32_t> needed{state.node(node).step};
+  std::vector<bool> seen(state.plan->steps.size());
   for (size_t i = 0; i < needed.size(); ++i) {
     for (const flowspec::Need& need : state.plan->step(needed[i]).needs) {
-      if (std::find(needed.begin(), needed.end(), need.step) != needed.end()) continue;
+      if (seen[static_cast<size_t>(need.step)]) continue;
+      seen[static_cast<size_t>(need.step)] = true;
       needed.push_back(need.step);
       const int32_t there = state.plan->steps[static_cast<size_t>(need.step)].ordinal;
       Add(state, node + there - ordinal, items_of, trees);  // siblings stand side by side
@@ -136,7 +139,9 @@ void StepArtifacts::AddNeeds(const RunState& state, NodeIndex node, const ItemsO
 
 void StepArtifacts::Add(const RunState& state, NodeIndex step, const ItemsOf& items_of,
                         Trees* trees) {
-  const std::string& id = state.step_of(step).id;
+  const flowspec::Step& flow_step = state.step_of(step);
+  if (flow_step.artifacts.empty() && flow_step.children.empty()) return;
+  const std::string& id = flow_step.id;
   const bool nearer =
       std::any_of(trees->begin(), trees->end(), [&](const auto& tree) { return tree->step == id; });
   if (nearer || !run::IsTerminal(state.node(step).status)) return;

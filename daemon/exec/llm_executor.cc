@@ -150,11 +150,10 @@ void LlmExecutor::AskRecorded(const std::shared_ptr<Talk>& talk) {
   const bool of_run = !attempt.llm_answers.empty();
   const std::string& file = talk->step.provider->file;
   const absl::StatusOr<std::string> text = of_run ? attempt.llm_answers : ReadRecording(file);
-  absl::StatusOr<LlmAnswer> answer = text.status();
-  if (text.ok()) {
-    answer = RecordedAnswer(*text, of_run ? "what the run was given with --mock-llm" : file,
-                            attempt.path, attempt.attempt, talk->round);
-  }
+  absl::StatusOr<LlmAnswer> answer =
+      text.ok() ? RecordedAnswer(*text, of_run ? "what the run was given with --mock-llm" : file,
+                                 attempt.path, attempt.attempt, talk->round)
+                : absl::StatusOr<LlmAnswer>(text.status());
   if (!answer.ok()) {
     return End(*talk,
                NoRequest(talk->ended, KindOfRefusal(answer.status()), answer.status().message()));

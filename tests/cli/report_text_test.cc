@@ -28,7 +28,7 @@ TEST_CASE("reports of a step are added up, with the first failed test") {
   v1::ReportCase* failed = second->mutable_summary()->add_cases();
   failed->set_name("math.add");
   failed->set_message("expected\x1b[31m 3");
-  CHECK(ReportText(step) == "tests 42 passed, 2 failed, 2 skipped: math.add: expected\\x1b[31m 3");
+  CHECK(ReportText(step) == "tests 42 passed, 2 failed, 2 skipped: math.add: expected[31m 3");
 }
 
 TEST_CASE("findings are counted apart; what could not be read is said") {

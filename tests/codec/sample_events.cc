@@ -162,6 +162,16 @@ std::vector<run::Event> SampleEvents() {
       run::OutputsResolved{value, error},
       run::SectionStarted{flowspec::Section::kOnFailure},
       run::RunFinished{run::Status::kCancelled, error},
+      run::RunAdmitted{},
+      run::LoopDecided{"draft", 1, true},
+      run::CacheHit{"build", "ci/build/k", "01jd4q8zj0", "build", at, value,
+                    SampleFinish().artifacts},
+      run::WaitStarted{"paid", at + absl::Minutes(9), "paid", R"({"order":7})",
+                       R"({"type":"object"})"},
+      run::WaitEnded{"paid", 12},
+      run::SignalReceived{"paid", value, "id-7"},
+      run::StepHeld{"ship"},
+      run::StepReleased{"ship"},
   };
   std::vector<run::Event> events;
   for (const run::Fact& fact : facts) {

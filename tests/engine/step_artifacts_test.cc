@@ -99,8 +99,9 @@ steps:
   - id: b
     foreach: {items: '[1, 2]'}
     run: b
+    effect: idempotent
 )");
-  Succeed(bench, "a", {{"bin", "a", "d1", 1}});
+  Succeed(bench, "a", {{"bin", "a", std::string(64, 'a'), 1}});
   const auto& started = bench.executor->started;
   REQUIRE(started.size() == 3);
   CHECK(started[1].inputs == started[2].inputs);

@@ -31,7 +31,7 @@ except ImportError:
     grpc = None
     # Another Python may come first in $PATH than the one that Debian's packages are for.
     if not os.path.samefile(sys.executable, "/usr/bin/python3"):
-        os.execv("/usr/bin/python3", ["python3", "-B", *sys.argv])
+        os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
 
 
 def make_stubs(directory):
