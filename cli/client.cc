@@ -189,6 +189,10 @@ absl::StatusOr<v1::GetFlowResponse> Client::GetFlow(const std::string& flow) {
   return Call(stubs_->flows, &Stubs::Flows::GetFlow, request);
 }
 
+absl::StatusOr<v1::CheckFlowResponse> Client::CheckFlow(const v1::CheckFlowRequest& request) {
+  return Call(stubs_->flows, &Stubs::Flows::CheckFlow, request);
+}
+
 absl::StatusOr<v1::ListFlowsResponse> Client::ListFlows(const v1::ListFlowsRequest& request) {
   return Call(stubs_->flows, &Stubs::Flows::ListFlows, request);
 }

@@ -73,6 +73,7 @@ class Client {
   absl::StatusOr<v1::ListFlowVersionsResponse> ListFlowVersions(
       const v1::ListFlowVersionsRequest& request);
   absl::Status DeleteFlow(const std::string& name);
+  absl::StatusOr<v1::CheckFlowResponse> CheckFlow(const v1::CheckFlowRequest& request);
 
   absl::StatusOr<v1::GetDaemonStatusResponse> GetDaemonStatus();
   absl::Status Shutdown(absl::Duration grace);

@@ -17,8 +17,12 @@ Command ValidateCommand() {
       .group = "FLOWS",
       .summary = "Check flow files and show every mistake at its place",
       .description =
-          "Checks keys, types, references, expressions and edges. Directories are searched for "
-          "*.flow.yaml; - is standard input. Nothing is sent anywhere.\n\n"
+          "Checks keys, types, references, expressions, edges and the flows that are used. "
+          "Directories are searched for *.flow.yaml; - is standard input.\n\n"
+          "A daemon that runs is asked about the models, queues, registered flows and secrets that "
+          "a flow names; what it does not have is an error. None is started for it: without one, "
+          "and with --offline, models, queues and registered flows are warnings, and nothing is "
+          "sent anywhere.\n\n"
           "`beamline explain CODE` says more about a finding.",
       .positionals = {{.name = "PATH",
                        .help = "files, directories or -",
@@ -31,7 +35,7 @@ Command ValidateCommand() {
                  .completes = Completes::kChoice,
                  .choices = {"text", "json", "sarif", "github"}},
                 {.name = "fix", .help = "apply the corrections that are certain, then check again"},
-                {.name = "offline", .help = "ask no daemon; this release never does"}},
+                {.name = "offline", .help = "ask no daemon about what the flows name"}},
       .examples = {{"Everything below here", "beamline validate ."},
                    {"Correct what can be corrected", "beamline validate --fix deploy.flow.yaml"},
                    {"For code scanning", "beamline validate --format sarif . > beamline.sarif"}},

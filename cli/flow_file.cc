@@ -96,8 +96,8 @@ std::shared_ptr<const flowspec::Flow> LoadFlow(const Context& context, const std
 }
 
 std::shared_ptr<const flowspec::Flow> ParseSource(const Context& context, const SourceFile& file,
-                                                  int* code) {
-  flowspec::ParseResult result = flowspec::ParseFlow(file.text);
+                                                  int* code, const flowspec::ChildFlows& children) {
+  flowspec::ParseResult result = flowspec::ParseFlow(file.text, {.children = children});
   if (!result.findings.empty()) {
     context.err.Write(flowspec::FindingsText({file.name, file.text, result.findings},
                                              {context.err.color, context.width}));

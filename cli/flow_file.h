@@ -52,8 +52,10 @@ std::string CountFindings(const flowspec::Findings& findings);
 // code.
 std::shared_ptr<const flowspec::Flow> LoadFlow(const Context& context, const std::string& path,
                                                int* code);
-// Likewise, of what was read already.
+// Likewise, of what was read already, with checks of the flows that it uses where those are at
+// hand.
 std::shared_ptr<const flowspec::Flow> ParseSource(const Context& context, const SourceFile& file,
-                                                  int* code);
+                                                  int* code,
+                                                  const flowspec::ChildFlows& children = {});
 
 }  // namespace beamline::cli

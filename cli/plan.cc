@@ -22,6 +22,7 @@ using flowspec::StepKind;
 // A flow that multiplies beyond this is unbounded for every purpose.
 constexpr int64_t kCountMax = 1'000'000'000;
 constexpr int64_t kCombinationsMax = 10'000;
+constexpr int kFlowsDeepMax = 4;  // of flows that use flows: beyond, attempts are not counted
 
 Json Body(const Flow& flow, const Step& step) {
   if (step.input.empty()) return Json::object();
@@ -80,46 +81,6 @@ std::string Does(const Flow& flow, const Step& step) {
       return absl::StrCat(TextAt(body, "code"), " ", TextAt(body, "message"));
   }
   return "";
-}
-
-// The host of `url` as written: "${{ inputs.host }}" if it is computed.
-std::string HostOf(const std::string& url) {
-  const size_t scheme = url.find("://");
-  if (scheme == std::string::npos) return url;
-  std::string host;
-  for (size_t i = scheme + 3; i < url.size(); ++i) {
-    if (url.compare(i, 3, "${{") == 0) {
-      const size_t end = url.find("}}", i);
-      if (end == std::string::npos) break;
-      host += url.substr(i, end + 2 - i);
-      i = end + 1;
-    } else if (url[i] == '/' || url[i] == '?' || url[i] == '#') {
-      break;
-    } else {
-      host += url[i];
-    }
-  }
-  const size_t user = host.rfind('@');
-  return user == std::string::npos ? host : host.substr(user + 1);
-}
-
-void AddOnce(std::string text, std::vector<std::string>* list) {
-  if (!text.empty() && std::find(list->begin(), list->end(), text) == list->end()) {
-    list->push_back(std::move(text));
-  }
-}
-
-void AddPermissions(const Flow& flow, const Step& step, Permissions* permissions) {
-  const Json body = Body(flow, step);
-  if (step.kind == StepKind::kHttp) AddOnce(HostOf(TextAt(body, "url")), &permissions->hosts);
-  if (step.kind != StepKind::kRun || !body.contains("run")) return;
-  const Json& run = body["run"];
-  if (run.is_array() && !run.empty()) {
-    AddOnce(run[0].is_string() ? run[0].get<std::string>() : run[0].dump(), &permissions->commands);
-  } else {
-    const std::string shell = TextAt(body, "shell");
-    AddOnce(shell.empty() ? "bash -euo pipefail" : shell, &permissions->commands);
-  }
 }
 
 // Elements of a list that is written out in the flow; -1 if it is computed.
@@ -184,13 +145,26 @@ void MultiplyByRepetition(const Flow& flow, const Step& step, Bound* bound) {
   }
 }
 
-Bound AttemptsOf(const Flow& flow, const Step& step) {
+// `step` is carried out once for each repetition of `of`: itself, or what it undoes.
+Bound AttemptsOf(const Flow& flow, const Step& step, const Step& of) {
   Bound bound;
   Multiply(step.retry.max, &bound);
-  for (const Step* at = &step;; at = &flow.steps[at->parent]) {
+  for (const Step* at = &of;; at = &flow.steps[at->parent]) {
     MultiplyByRepetition(flow, *at, &bound);
     if (at->parent < 0) return bound;
-    Multiply(flow.steps[at->parent].retry.max, &bound);
+  }
+}
+
+// Adds `bound` times `more`.
+void AddTimes(const Bound& bound, const Bound& more, PlanOfFlow* plan) {
+  Bound product = more;
+  Multiply(bound.count, &product);
+  product.per.insert(product.per.begin(), bound.per.begin(), bound.per.end());
+  if (product.count == 0) return;
+  if (product.per.empty()) {
+    plan->attempts_max = std::min(plan->attempts_max + product.count, kCountMax);
+  } else {
+    plan->unbounded.push_back(std::move(product));
   }
 }
 
@@ -200,6 +174,26 @@ std::string ItemsText(const Flow& flow, const flowspec::Foreach& foreach) {
   const std::vector<flowspec::ExprIndex> holes = foreach.items.Holes();
   return holes.size() == 1 ? absl::StrCat("each of ", flow.expressions[holes[0]].source)
                            : "each item";
+}
+
+std::string RetryText(const flowspec::Retry& retry) {
+  std::string text = absl::StrCat("tried up to ", Count(retry.max, "time"));
+  if (!retry.match.empty()) absl::StrAppend(&text, " on ", absl::StrJoin(retry.match, ", "));
+  if (!retry.never.empty()) absl::StrAppend(&text, ", never on ", absl::StrJoin(retry.never, ", "));
+  return text;
+}
+
+// "each attempt within 30s, all within 5m".
+std::string LimitsText(const Step& step) {
+  std::vector<std::string> limits;
+  if (step.timeout != absl::InfiniteDuration()) {
+    limits.push_back(absl::StrCat(step.retry.max > 1 ? "each attempt within " : "within ",
+                                  ShortDuration(step.timeout)));
+  }
+  if (step.deadline != absl::InfiniteDuration()) {
+    limits.push_back(absl::StrCat("all attempts within ", ShortDuration(step.deadline)));
+  }
+  return absl::StrJoin(limits, ", ");
 }
 
 std::vector<std::string> NotesOf(const Flow& flow, const Step& step) {
@@ -226,6 +220,13 @@ std::vector<std::string> NotesOf(const Flow& flow, const Step& step) {
                                  flow.expressions[step.loop->condition].source, ", at most ",
                                  Count(step.loop->max, "time")));
   }
+  if (step.retry.max > 1) notes.push_back(RetryText(step.retry));
+  if (std::string limits = LimitsText(step); !limits.empty()) notes.push_back(std::move(limits));
+  if (step.on_error == flowspec::OnError::kContinue)
+    notes.push_back("if it fails, the run goes on");
+  if (step.on_error == flowspec::OnError::kPark)
+    notes.push_back("if it fails, it waits for a person");
+  if (step.cache) notes.push_back("taken from the cache where its key is known");
   if (step.compensate >= 0) {
     notes.push_back("undone by: " + Does(flow, flow.steps[step.compensate]));
   }
@@ -243,30 +244,70 @@ std::vector<std::string> AfterOf(const Flow& flow, const Step& step) {
   return after;
 }
 
-void AddSteps(const Flow& flow, const std::vector<int32_t>& steps, int depth, PlanOfFlow* plan) {
-  for (const int32_t index : steps) {
-    const Step& step = flow.steps[index];
-    PlannedStep planned{index,
-                        depth,
-                        Does(flow, step),
-                        AfterOf(flow, step),
-                        NotesOf(flow, step),
-                        AttemptsOf(flow, step)};
-    if (!step.children.empty()) {
-      plan->steps.push_back(std::move(planned));
-      AddSteps(flow, step.children, depth + 1, plan);
-      continue;
+class Planner {
+ public:
+  Planner(const Flow& flow, const flowspec::ChildFlows& children, int depth)
+      : flow_(flow), children_(children), depth_(depth) {}
+
+  PlanOfFlow Make() {
+    for (const auto* section : {&flow_.main, &flow_.on_failure, &flow_.finally}) {
+      AddSteps(*section, 0);
     }
-    AddPermissions(flow, step, &plan->permissions);
-    if (step.compensate >= 0) AddPermissions(flow, flow.steps[step.compensate], &plan->permissions);
-    if (planned.attempts.per.empty()) {
-      plan->attempts_max = std::min(plan->attempts_max + planned.attempts.count, kCountMax);
-    } else {
-      plan->unbounded.push_back(planned);
-    }
-    plan->steps.push_back(std::move(planned));
+    Permissions own;
+    own.secrets = flow_.secrets;
+    AddAll(plan_.permissions, &own);  // the flow's own secrets first
+    plan_.permissions = std::move(own);
+    return std::move(plan_);
   }
-}
+
+ private:
+  void AddSteps(const std::vector<int32_t>& steps, int depth) {
+    for (const int32_t index : steps) {
+      const Step& step = flow_.steps[index];
+      PlannedStep planned{index,
+                          depth,
+                          Does(flow_, step),
+                          AfterOf(flow_, step),
+                          NotesOf(flow_, step),
+                          AttemptsOf(flow_, step, step)};
+      if (step.children.empty()) AddWork(step, planned.attempts);
+      if (step.compensate >= 0) {
+        const Step& undoing = flow_.steps[step.compensate];
+        planned.undoing = AttemptsOf(flow_, undoing, step);
+        AddWork(undoing, planned.undoing);
+      }
+      plan_.steps.push_back(std::move(planned));
+      AddSteps(step.children, depth + 1);
+    }
+  }
+
+  void AddWork(const Step& step, const Bound& attempts) {
+    AddPermissions(step, children_, &plan_.permissions);
+    AddTimes(attempts, Bound{}, &plan_);
+    if (step.kind == StepKind::kFlow) AddChild(step, attempts);
+  }
+
+  // What the flow that the step uses does, each time.
+  void AddChild(const Step& step, const Bound& times) {
+    const std::string uses = TextAt(Body(flow_, step), "uses");
+    const flowspec::ChildFlow child = children_ ? children_(uses) : flowspec::ChildFlow();
+    if (child.flow == nullptr || depth_ >= kFlowsDeepMax) return AddText(uses, &plan_.unknown);
+    PlanOfFlow inner = Planner(*child.flow, child.children, depth_ + 1).Make();
+    AddAll(inner.permissions, &plan_.permissions);
+    AddTimes(times, Bound{inner.attempts_max, {}}, &plan_);
+    for (const Bound& bound : inner.unbounded) AddTimes(times, bound, &plan_);
+    for (const std::string& name : inner.unknown) AddText(name, &plan_.unknown);
+  }
+
+  static void AddText(const std::string& text, std::vector<std::string>* list) {
+    if (std::find(list->begin(), list->end(), text) == list->end()) list->push_back(text);
+  }
+
+  const Flow& flow_;
+  const flowspec::ChildFlows children_;
+  const int depth_;
+  PlanOfFlow plan_;
+};
 
 Json StepJson(const Flow& flow, const PlannedStep& planned) {
   constexpr const char* kSections[] = {"main", "on_failure", "finally"};
@@ -287,6 +328,10 @@ Json StepJson(const Flow& flow, const PlannedStep& planned) {
   json["effect"] = flowspec::EffectName(step.effect);
   json["attempts_max"] = planned.attempts.count;
   if (!planned.attempts.per.empty()) json["per_item_of"] = planned.attempts.per;
+  if (planned.undoing.count > 0) json["undoing_attempts_max"] = planned.undoing.count;
+  if (step.deadline != absl::InfiniteDuration()) {
+    json["deadline_ms"] = absl::ToInt64Milliseconds(step.deadline);
+  }
   if (step.timeout != absl::InfiniteDuration()) {
     json["timeout_ms"] = absl::ToInt64Milliseconds(step.timeout);
   }
@@ -344,15 +389,8 @@ std::string ShownTemplate(const Flow& flow, const flowspec::Template& body) {
   return json.ok() ? *std::move(json) : "null";
 }
 
-PlanOfFlow MakePlan(const Flow& flow) {
-  PlanOfFlow plan;
-  for (const auto* section : {&flow.main, &flow.on_failure, &flow.finally}) {
-    AddSteps(flow, *section, 0, &plan);
-  }
-  for (const flowspec::Secret& secret : flow.secrets) {
-    plan.permissions.secrets.push_back(secret.name);
-  }
-  return plan;
+PlanOfFlow MakePlan(const Flow& flow, const flowspec::ChildFlows& children) {
+  return Planner(flow, children, 0).Make();
 }
 
 std::string PlanJson(const Flow& flow, const PlanOfFlow& plan) {
@@ -360,14 +398,14 @@ std::string PlanJson(const Flow& flow, const PlanOfFlow& plan) {
   if (!flow.triggers.empty()) json["triggers"] = TriggersJson(flow);
   json["steps"] = Json::array();
   for (const PlannedStep& step : plan.steps) json["steps"].push_back(StepJson(flow, step));
-  Json secrets = Json::array();
-  for (const flowspec::Secret& secret : flow.secrets) {
-    secrets.push_back({{"name", secret.name}, {"source", secret.source}, {"value", secret.value}});
-  }
-  json["permissions"] = {{"commands", plan.permissions.commands},
-                         {"hosts", plan.permissions.hosts},
-                         {"secrets", secrets}};
+  json["permissions"] = Json::parse(PermissionsJson(plan.permissions), nullptr, false);
   json["attempts_max"] = plan.attempts_max;
+  json["attempts_per_item"] = Json::array();
+  for (const Bound& bound : plan.unbounded) {
+    json["attempts_per_item"].push_back(
+        {{"attempts_max", bound.count}, {"per_item_of", bound.per}});
+  }
+  if (!plan.unknown.empty()) json["attempts_unknown_of"] = plan.unknown;
   if (flow.timeout != absl::InfiniteDuration()) {
     json["timeout_ms"] = absl::ToInt64Milliseconds(flow.timeout);
   }

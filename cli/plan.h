@@ -1,4 +1,5 @@
-// What a flow would do, worked out from its checked values alone: nothing runs, no daemon is asked.
+// What a flow would do, worked out from its checked values and those of the flows beside it:
+// nothing runs, no daemon is asked.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "cli/context.h"
+#include "cli/permissions.h"
 #include "flowspec/flow.h"
 
 namespace beamline::cli {
@@ -23,23 +25,19 @@ struct PlannedStep {
   std::vector<std::string> after;  // "list", "test (done)"
   std::vector<std::string> notes;  // "for each of steps.list.output, 8 at a time", "if …"
   Bound attempts;                  // of this step in the whole run
-};
-
-// What the flow touches.
-struct Permissions {
-  std::vector<std::string> commands;  // programs of argv steps; shells of text steps
-  std::vector<std::string> hosts;     // of http steps; one that is computed is shown as written
-  std::vector<std::string> secrets;   // names, in the order of the flow
+  Bound undoing{0, {}};            // of the step that undoes it
 };
 
 struct PlanOfFlow {
   std::vector<PlannedStep> steps;  // in the order of the flow, sections one after the other
   Permissions permissions;
-  int64_t attempts_max = 0;            // of all steps without `per`
-  std::vector<PlannedStep> unbounded;  // those with
+  int64_t attempts_max = 0;          // of all steps without `per`, those of used flows included
+  std::vector<Bound> unbounded;      // of those with
+  std::vector<std::string> unknown;  // flows whose attempts are not known, by their `uses`
 };
 
-PlanOfFlow MakePlan(const flowspec::Flow& flow);
+// `children` finds the flows that it uses; what those touch and do is counted with it.
+PlanOfFlow MakePlan(const flowspec::Flow& flow, const flowspec::ChildFlows& children);
 
 // {"flow", "digest", "inputs": […], "steps": […], "permissions": {…}, "attempts_max", …}
 std::string PlanJson(const flowspec::Flow& flow, const PlanOfFlow& plan);

@@ -10,6 +10,7 @@
 #include "cli/client.h"
 #include "cli/flow_file.h"
 #include "cli/flow_name.h"
+#include "cli/neighbours.h"
 #include "cli/output.h"
 #include "cli/plan.h"
 #include "cli/verbs.h"
@@ -35,7 +36,12 @@ std::string BoundText(const Bound& bound) {
 // The rows of one section. Notes stand below what a step does.
 std::string StepsText(const Flow& flow, const PlanOfFlow& plan, flowspec::Section section,
                       const Stream& stream, int width) {
-  Table table({{"STEP"}, {"KIND"}, {"DOES", false, true}, {"AFTER", false, true}, {"ATTEMPTS"}});
+  Table table({{"STEP"},
+               {"KIND"},
+               {"DOES", false, true},
+               {"AFTER", false, true},
+               {"EFFECT"},
+               {"ATTEMPTS"}});
   for (const PlannedStep& planned : plan.steps) {
     const Step& step = flow.steps[planned.step];
     if (step.section != section) continue;
@@ -45,6 +51,7 @@ std::string StepsText(const Flow& flow, const PlanOfFlow& plan, flowspec::Sectio
                {flowspec::KindName(step.kind), Ink::kCyan},
                {planned.does},
                {absl::StrJoin(planned.after, ", ")},
+               {container ? "" : flowspec::EffectName(step.effect), Ink::kDim},
                {container ? "" : "≤ " + BoundText(planned.attempts)}});
     for (const std::string& note : planned.notes) table.Add({{}, {}, {note, Ink::kDim}});
   }
@@ -88,28 +95,14 @@ std::string TriggersText(const Flow& flow, const Stream& stream, int width) {
   return table.empty() ? "" : table.Render(stream, width);
 }
 
-void AppendTouches(const Flow& flow, const Permissions& permissions, std::string* text) {
-  if (!permissions.commands.empty()) {
-    absl::StrAppend(text, "  commands  ", absl::StrJoin(permissions.commands, ", "), "\n");
-  }
-  if (!permissions.hosts.empty()) {
-    absl::StrAppend(text, "  hosts     ", absl::StrJoin(permissions.hosts, ", "), "\n");
-  }
-  if (!flow.secrets.empty()) {
-    std::vector<std::string> secrets;
-    for (const flowspec::Secret& secret : flow.secrets) {
-      secrets.push_back(absl::StrCat(secret.name, " (", secret.source, " ", secret.value, ")"));
-    }
-    absl::StrAppend(text, "  secrets   ", absl::StrJoin(secrets, ", "), "\n");
-  }
-}
-
 std::string WorstCase(const Flow& flow, const PlanOfFlow& plan) {
   std::vector<std::string> parts;
   if (plan.attempts_max > 0) parts.push_back(Count(plan.attempts_max, "attempt"));
-  for (const PlannedStep& planned : plan.unbounded) {
-    parts.push_back(absl::StrCat(planned.attempts.count, " an item of ",
-                                 absl::StrJoin(planned.attempts.per, " × ")));
+  for (const Bound& bound : plan.unbounded) {
+    parts.push_back(absl::StrCat(bound.count, " an item of ", absl::StrJoin(bound.per, " × ")));
+  }
+  for (const std::string& uses : plan.unknown) {
+    parts.push_back(absl::StrCat("those of ", Printable(uses)));
   }
   std::string text = absl::StrJoin(parts, ", and ");
   if (flow.timeout != absl::InfiniteDuration()) {
@@ -145,11 +138,9 @@ std::string PlanText(const Flow& flow, const PlanOfFlow& plan, const Stream& str
     AppendHeading("ONCE IT IS REGISTERED", stream, &text);
     absl::StrAppend(&text, triggers);
   }
-  std::string touches;
-  AppendTouches(flow, plan.permissions, &touches);
-  if (!touches.empty()) {
+  if (!plan.permissions.empty()) {
     AppendHeading("TOUCHES", stream, &text);
-    absl::StrAppend(&text, touches);
+    absl::StrAppend(&text, PermissionsText(plan.permissions, stream.tty ? width : 100));
   }
   AppendHeading("AT WORST", stream, &text);
   absl::StrAppend(&text, "  ", WorstCase(flow, plan), "\n");
@@ -162,9 +153,13 @@ int Plan(const Arguments& arguments, Context& context) {
   std::unique_ptr<Client> client;
   const std::optional<SourceFile> source = ReadFlow(context, path, &client, &code);
   if (!source) return code;
-  const auto flow = ParseSource(context, *source, &code);
+  // What a registered flow uses lies nowhere here.
+  flowspec::FlowFiles files = FilesBeside(path);
+  const flowspec::ChildFlows children =
+      IsFlowFile(path) ? files.Children() : flowspec::ChildFlows();
+  const auto flow = ParseSource(context, *source, &code, children);
   if (flow == nullptr) return code;
-  const PlanOfFlow plan = MakePlan(*flow);
+  const PlanOfFlow plan = MakePlan(*flow, children);
   if (context.wants_data()) return PrintData(context, PlanJson(*flow, plan));
   for (const flowspec::Finding& finding : flowspec::CheckExecutable(*flow)) {
     Warn(context, finding.message);

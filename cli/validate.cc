@@ -1,15 +1,20 @@
 // `beamline validate`: checks flow files, and corrects what can be corrected for certain.
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <set>
+#include <tuple>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "cli/connect.h"
 #include "cli/flow_file.h"
 #include "cli/glyphs.h"
+#include "cli/neighbours.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "flowspec/findings_text.h"
+#include "flowspec/outside.h"
 #include "flowspec/parse.h"
 
 namespace beamline::cli {
@@ -73,20 +78,89 @@ absl::StatusOr<std::vector<std::string>> ExpandPaths(const std::vector<std::stri
   return paths;
 }
 
-Findings Check(const std::string& text) {
-  flowspec::ParseResult result = flowspec::ParseFlow(text);
-  return std::move(result.findings);
+struct Checked {
+  FileFindings file;
+  std::shared_ptr<const flowspec::Flow> flow;  // null if a finding is an error
+};
+
+void Check(const std::string& path, Checked* checked) {
+  flowspec::FlowFiles files = FilesBeside(path);
+  flowspec::ParseResult result =
+      flowspec::ParseFlow(checked->file.source, {.children = files.Children()});
+  checked->file.findings = std::move(result.findings);
+  checked->flow = std::move(result.flow);
 }
+
+// What only a daemon can tell. One that does not run is not started: checking a file changes
+// nothing.
+class Asking {
+ public:
+  Asking(const Context& context, bool offline) : context_(context), asked_(offline) {}
+
+  // Adds what the daemon says of the flow beyond `findings`; warnings where there is none to ask.
+  void Ask(const flowspec::Flow& flow, Findings* findings) {
+    if (flowspec::OutsideOf(flow).empty()) return;
+    Findings more = flowspec::Unasked(flow);
+    if (Connected()) {
+      v1::CheckFlowRequest request;
+      request.set_flow_source(flow.source);
+      const auto response = client_->CheckFlow(request);
+      if (response.ok()) more = FromWire(*response);
+      if (!response.ok()) client_.reset();
+    }
+    for (Finding& finding : more) {
+      const bool known = std::any_of(findings->begin(), findings->end(), [&](const Finding& f) {
+        return f.code == finding.code && f.span.line == finding.span.line &&
+               f.span.column == finding.span.column && f.message == finding.message;
+      });
+      if (!known) findings->push_back(std::move(finding));
+    }
+    std::stable_sort(findings->begin(), findings->end(), [](const Finding& a, const Finding& b) {
+      return std::tie(a.span.line, a.span.column) < std::tie(b.span.line, b.span.column);
+    });
+  }
+
+ private:
+  bool Connected() {
+    if (!asked_) {
+      absl::StatusOr<std::unique_ptr<Client>> client = ConnectToRunning(context_);
+      if (client.ok()) client_ = *std::move(client);
+    }
+    asked_ = true;
+    return client_ != nullptr;
+  }
+
+  static Findings FromWire(const v1::CheckFlowResponse& response) {
+    Findings findings;
+    for (const v1::FlowFinding& wire : response.findings()) {
+      Finding& finding = findings.emplace_back();
+      finding.code = wire.code();
+      finding.severity = wire.severity() == "error"     ? flowspec::Severity::kError
+                         : wire.severity() == "warning" ? flowspec::Severity::kWarning
+                                                        : flowspec::Severity::kNote;
+      finding.message = wire.message();
+      finding.span = {wire.line(), wire.column(), wire.length()};
+      finding.label = wire.label();
+      finding.help = wire.help();
+    }
+    return findings;
+  }
+
+  const Context& context_;
+  bool asked_;
+  std::unique_ptr<Client> client_;
+};
 
 // Corrects and checks until nothing is left that can be corrected. Returns the number of findings
 // that are gone by it.
-int FixAll(FileFindings* file) {
+int FixAll(const std::string& path, Checked* checked) {
+  FileFindings* file = &checked->file;
   const size_t before = file->findings.size();
   for (int round = 0; round < kFixRoundsMax; ++round) {
     std::string fixed = flowspec::ApplyFixes(file->source, file->findings);
     if (fixed == file->source) break;
     file->source = std::move(fixed);
-    file->findings = Check(file->source);
+    Check(path, checked);
   }
   return static_cast<int>(before) - static_cast<int>(file->findings.size());
 }
@@ -132,21 +206,23 @@ int Validate(const Arguments& arguments, Context& context) {
     return Fail(context, kExitNotFound, "no *.flow.yaml in there", "name the files themselves");
   }
   const bool fix = arguments.On("fix");
+  Asking asking(context, arguments.On("offline"));
   int fixed = 0;
   std::vector<FileFindings> files;
   for (const std::string& path : *paths) {
     absl::StatusOr<SourceFile> source = ReadSource(path);
     if (!source.ok()) return Fail(context, kExitNotFound, std::string(source.status().message()));
-    FileFindings checked{source->name, std::move(source->text), {}};
-    checked.findings = Check(checked.source);
+    Checked checked{{source->name, std::move(source->text), {}}, nullptr};
+    Check(path, &checked);
     if (fix && path != "-") {
-      const std::string before = checked.source;
-      fixed += FixAll(&checked);
+      const std::string before = checked.file.source;
+      fixed += FixAll(path, &checked);
       const absl::Status written =
-          checked.source == before ? absl::OkStatus() : WriteSource(path, checked.source);
+          checked.file.source == before ? absl::OkStatus() : WriteSource(path, checked.file.source);
       if (!written.ok()) return Fail(context, kExitFailed, std::string(written.message()));
     }
-    files.push_back(std::move(checked));
+    if (checked.flow != nullptr) asking.Ask(*checked.flow, &checked.file.findings);
+    files.push_back(std::move(checked.file));
   }
   if (context.wants_data()) {
     const int code = PrintData(context, flowspec::FindingsJson(files));

@@ -25,6 +25,7 @@
 #include "daemon/exec/http_executor.h"
 #include "daemon/exec/llm_executor.h"
 #include "daemon/exec/process_executor.h"
+#include "daemon/exec/provision.h"
 #include "daemon/exec/scratch.h"
 #include "daemon/exec/supervisor.h"
 #include "daemon/exec/system_clock.h"
@@ -223,6 +224,8 @@ class Daemon {
     workers_ = std::make_unique<exec::WorkerExecutor>(
         exec::WorkerExecutor::Options{.late = LogLateResult}, *outputs_, *blobs_);
     executors_->Add(flowspec::StepKind::kWorker, *workers_);
+    provision_ = std::make_unique<exec::ConfiguredProvision>(
+        config_.models, exec::SecretRules{.local = config_.secrets_local});
     return absl::OkStatus();
   }
 
@@ -290,7 +293,7 @@ class Daemon {
                     [this](const std::string& tenant, const std::string& flow) {
                       scheduler_->FlowChanged(tenant, flow);
                     },
-                    workspace_of, *workers_},
+                    workspace_of, *workers_, *provision_},
         std::move(about), *listener_,
         rpc::Network{network_listener_.get(), tls_.get(), on_certificates},
         [](const std::string& warning) {
@@ -417,6 +420,7 @@ class Daemon {
   std::unique_ptr<exec::LlmExecutor> llm_;
   std::unique_ptr<exec::HttpClient> http_client_;
   std::unique_ptr<exec::WorkerExecutor> workers_;
+  std::unique_ptr<exec::ConfiguredProvision> provision_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<rpc::WorkerDialer> dialer_;
 };

@@ -170,6 +170,38 @@ constexpr CodeEntry kCodes[] = {
      "computed.",
      "${{ steps[inputs.which].output }}", "${{ steps.build.output }}"},
 
+    {"BL0217", "the value never has such a field",
+     "What a step makes is known where its kind, its `outputs` or a schema with "
+     "`additionalProperties: false` says so. jq alone would have said null, in every run.",
+     "- id: ask\n  http: {url: https://example.org}\n- id: b\n  set: {n: '${{ "
+     "steps.ask.output.code }}'}",
+     "- id: ask\n  http: {url: https://example.org}\n- id: b\n  set: {n: '${{ "
+     "steps.ask.output.status }}'}"},
+    {"BL0218", "a value that has no fields, or no elements",
+     "`.name` reads a field of a map, `[0]` an element of a list. Text that holds JSON is still "
+     "text: `fromjson` reads it.",
+     "- id: list\n  run: ./list\n  capture: text\n- id: b\n  set: {n: '${{ "
+     "steps.list.output.n }}'}",
+     "- id: list\n  run: ./list\n  capture: json\n- id: b\n  set: {n: '${{ "
+     "steps.list.output.n }}'}"},
+    {"BL0219", "a field that no schema names",
+     "The schema allows other fields, so it may be there; more likely it is misspelt. Name it in "
+     "the schema, or say `additionalProperties: true` where any field may come.",
+     "schema: {type: object, required: [title]}\n…\n${{ steps.draft.output.titel }}",
+     "schema: {type: object, required: [title]}\n…\n${{ steps.draft.output.title }}"},
+    {"BL0220", "a condition that is never true or false",
+     "`if`, `until` and `while` must come to true or false; nothing else counts as true.",
+     "inputs: {n: {type: integer}}\n…\nif: inputs.n", "if: inputs.n > 0"},
+    {"BL0221", "a list is wanted, and this never is one",
+     "`foreach.items` and the axes of a matrix come to lists.",
+     "foreach: {items: steps.list.output}  # of `capture: text`",
+     "foreach: {items: steps.list.output}  # of `capture: lines`"},
+    {"BL0222", "edges that exclude each other",
+     "The step needs another one to fail and to succeed, directly or by what it needs. It would "
+     "be skipped in every run.",
+     "needs: [{step: build, when: success}, {step: build, when: failure}]",
+     "needs: [{step: build, when: done}]"},
+
     // BL03xx: expressions.
     {"BL0301", "a syntax error in an expression",
      "The text between `${{` and `}}`, or the value of `if`, `items`, `key`, `until` and `while`, "
@@ -226,6 +258,15 @@ constexpr CodeEntry kCodes[] = {
      "SAT are names. Where both days are given, either will do. `@hourly`, `@daily`, `@weekly`, "
      "`@monthly` and `@yearly` stand for what they say.",
      "triggers: [{cron: '0 25 * * *'}]", "triggers: [{cron: '0 3 * * MON-FRI'}]"},
+    {"BL0409", "inputs that the used flow does not take",
+     "The flow that a `flow` step uses declares its inputs: those without a default must be given, "
+     "others do not exist.",
+     "flow: {uses: ./test.flow.yaml, inputs: {suit: fast}}",
+     "flow: {uses: ./test.flow.yaml, inputs: {suite: fast}}"},
+    {"BL0410", "a flow that cannot be used",
+     "The file that `uses` names is not there, lies outside of the flow's directory, or is not a "
+     "valid flow itself.",
+     "flow: {uses: ../elsewhere.flow.yaml}", "flow: {uses: ./lib/elsewhere.flow.yaml}"},
     {"BL0420", "not a time zone",
      "`tz` is a name of the IANA database, so that summer time is known for every year. "
      "Abbreviations such as CEST mean different things in different places.",
@@ -268,6 +309,34 @@ constexpr CodeEntry kCodes[] = {
      "`webhook` and `event` triggers are part of the format, but nothing listens for them yet; a "
      "flow that waited for one would wait for ever.",
      "triggers: [{event: orders.created}]", "triggers: [{cron: '*/5 * * * *'}]"},
+
+    // BL06xx: what a flow can come to, here or with the daemon that was asked.
+    {"BL0601", "a step that never runs",
+     "It waits for what never happens: the success of a `fail`, the failure of a `set` of "
+     "constants; or its `if` is false.",
+     "- id: stop\n  fail: {message: no}\n- id: next\n  run: ./next",
+     "- id: stop\n  if: inputs.stop\n  fail: {message: no}\n- id: next\n  needs: [{step: stop, "
+     "when: done}]\n  if: steps.stop.status == \"skipped\"\n  run: ./next"},
+    {"BL0602", "a flow that uses itself",
+     "Each of its runs starts another one, at most 16 below each other. With an `if` on the step "
+     "that is a way to work through a tree.",
+     "flow: {uses: ./self.flow.yaml}", "if: inputs.depth < 3\nflow: {uses: ./self.flow.yaml}"},
+    {"BL0603", "a model that the daemon does not have",
+     "Routes and providers are named in the daemon's configuration. Without a daemon to ask, this "
+     "is only a warning.",
+     "llm: {route: writter, prompt: hello}", "llm: {route: writer, prompt: hello}"},
+    {"BL0604", "a queue that no worker serves",
+     "Attempts wait until a worker comes that serves the queue and the task. Without a daemon to "
+     "ask, this is only a warning; a run is not refused for it.",
+     "worker: {queue: enrich, task: Enrich/v3}", "worker: {queue: enrich, task: Enrich/v2}"},
+    {"BL0605", "a flow that is not registered with the daemon",
+     "`name@sha256:…` names a flow that was registered. Without a daemon to ask, this is only a "
+     "warning.",
+     "flow: {uses: 'child@sha256:…'}", "beamline flow register child.flow.yaml"},
+    {"BL0606", "a secret that the daemon cannot read",
+     "The variable is not set in the daemon's environment, or the file is not there for it. Its "
+     "value is never shown.",
+     "secrets: {cms: {env: CMS_TOKEM}}", "secrets: {cms: {env: CMS_TOKEN}}"},
 };
 
 }  // namespace

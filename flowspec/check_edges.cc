@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "flowspec/check_reach.h"
 
 namespace beamline::flowspec {
 namespace {
@@ -45,6 +46,7 @@ class EdgeChecker {
     if (FindCycles()) return;
     FindSkippable();
     for (const auto& [read, target] : outputs_read_) CheckThere(read, target);
+    CheckReach(reader_, order_);
   }
 
  private:
@@ -130,7 +132,7 @@ class EdgeChecker {
       const bool own = read.undoing && SiblingOf(read.step, target) != kNone;
       if (!own && step.parent != read.step) {
         ReportForeign(read, target);
-      } else if (read.inside) {
+      } else if (read.inside || (own && steps_[target].compensate != read.step)) {
         outputs_read_.emplace_back(&read, target);
       }
       return;
@@ -297,8 +299,16 @@ class EdgeChecker {
     const Step& step = steps_[target];
     if (reference.field != "output" || reference.defaulted) return;
     std::string why;
-    if (read->section != step.section) {
+    const int32_t reader = read->step == kNone ? kNone : SiblingOf(read->step, target);
+    const When* written = reader == kNone ? nullptr : WrittenWhen(reader, target);
+    if (read->undoing && !read->inside && !HappensBeforeUndoing(target, read->step)) {
+      why = "when this is undone, it may never have been reached";
+    } else if (read->section != step.section) {
       why = "when this runs, it may never have been reached";
+    } else if (written != nullptr && *written == When::kFailure) {
+      why = "`needs` waits for its failure";
+    } else if (written != nullptr && *written == When::kDone) {
+      why = "`needs` waits for its end, which may be a failure";
     } else if (skippable_[target]) {
       why = step.condition >= 0 ? "it has an `if`" : "a step that it needs may be skipped";
     } else if (step.on_error == OnError::kContinue) {
@@ -306,8 +316,8 @@ class EdgeChecker {
     } else {
       return;
     }
-    const int32_t reader = read->step == kNone ? kNone : SiblingOf(read->step, target);
-    if (reader != kNone && NeedsSuccess(reader, target)) return;
+    const bool tolerated = step.on_error == OnError::kContinue;  // which is a success to `needs`
+    if (written != nullptr && *written == When::kSuccess && !tolerated) return;
     Finding& finding = reader_.Error("BL0207", reference.span,
                                      absl::StrCat("step `", Id(target), "` may have no output"));
     finding.label = why;
@@ -315,13 +325,35 @@ class EdgeChecker {
         absl::StrCat("say what holds then: `steps.", Id(target), ".output | default(null)`");
   }
 
-  // Where `needs` asks for success in writing, the reader is skipped along with what it reads.
-  bool NeedsSuccess(int32_t from, int32_t to) const {
+  // Whether what `undoing` undoes had needed the success of `target`.
+  bool HappensBeforeUndoing(int32_t target, int32_t undoing) const {
+    std::vector<char> seen(steps_.size(), false);
+    std::vector<int32_t> open;
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      if (steps_[i].compensate == undoing) open.push_back(static_cast<int32_t>(i));
+    }
+    while (!open.empty()) {
+      const int32_t at = open.back();
+      open.pop_back();
+      for (const Need& need : steps_[at].needs) {
+        if (need.when != When::kSuccess || seen[need.step]) continue;
+        if (need.step == target) return true;
+        seen[need.step] = true;
+        open.push_back(need.step);
+      }
+    }
+    return false;
+  }
+
+  // The `when` of the edge that is written; null if there is none. Where it is success, the reader
+  // is skipped along with what it reads.
+  const When* WrittenWhen(int32_t from, int32_t to) const {
     const std::vector<int32_t>& written = explicit_[from];
-    if (std::find(written.begin(), written.end(), to) == written.end()) return false;
-    return std::any_of(steps_[from].needs.begin(), steps_[from].needs.end(), [&](const Need& need) {
-      return need.step == to && !need.implied && need.when == When::kSuccess;
-    });
+    if (std::find(written.begin(), written.end(), to) == written.end()) return nullptr;
+    for (const Need& need : steps_[from].needs) {
+      if (need.step == to && !need.implied) return &need.when;
+    }
+    return nullptr;
   }
 
   Reader& reader_;

@@ -3,9 +3,8 @@
 #include <string>
 #include <tuple>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "flowspec/expr.h"
+#include "flowspec/outside.h"
 #include "flowspec/parse.h"
 #include "flowspec/yaml.h"
 
@@ -29,15 +28,6 @@ bool RunsHere(StepKind kind) {
     default:
       return false;
   }
-}
-
-// In the body of a step an object {"secret": …} can only be a secret: text is escaped.
-bool UsesSecret(const Step& step, const Secret& secret) {
-  if (step.kind == StepKind::kSet || step.kind == StepKind::kFail) return false;
-  const std::string marker = absl::StrCat("{\"secret\":", QuoteJson(secret.name), "}");
-  return std::any_of(step.input.pieces.begin(), step.input.pieces.end(), [&](const Piece& piece) {
-    return piece.kind == Piece::Kind::kText && absl::StrContains(piece.text, marker);
-  });
 }
 
 bool Limited(const Budget& budget) { return budget.usd >= 0 || budget.tokens >= 0; }
@@ -69,10 +59,10 @@ void CheckAttempts(const Step& step, Findings* findings) {
 
 void CheckStep(const Flow& flow, const Step& step, Findings* findings) {
   if (!RunsHere(step.kind)) {
-    findings->push_back(NotYet(
-        "BL0501", step.span,
-        absl::StrCat("step `", step.id, "` of kind `", KindName(step.kind), "`"),
-        "the flow is valid; this release executes every kind but agent and approve"));
+    findings->push_back(
+        NotYet("BL0501", step.span,
+               absl::StrCat("step `", step.id, "` of kind `", KindName(step.kind), "`"),
+               "the flow is valid; this release executes every kind but agent and approve"));
   }
   const auto key = [&](bool used, const char* name) {
     if (!used) return;

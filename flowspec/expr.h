@@ -14,17 +14,6 @@
 
 namespace beamline::flowspec {
 
-// One thing an expression reads: `steps.draft.output.title` is {root "steps", name "draft",
-// field "output"}; `inputs.topic` is {"inputs", "topic", ""}; bare `item` is {"item", "", ""}.
-struct Reference {
-  std::string root;  // inputs vars env run steps item index matrix loop feedback trigger error now,
-                     // or the foreach `as` name
-  std::string name;  // first key below the root; empty if the root is read whole or dynamically
-  std::string field;       // second key below the root, likewise
-  Span span;               // of `name` in the source file (of the root where there is no name)
-  bool defaulted = false;  // stands to the left of `| default(…)` or `//`
-};
-
 // A path that needs no jq: root, then keys (object) or indices (array).
 struct PathKey {
   std::string key;  // used if index < 0
@@ -33,6 +22,24 @@ struct PathKey {
 struct PlainPath {
   std::string root;
   std::vector<PathKey> keys;
+};
+
+// A key that an expression writes out, and its place.
+struct ReadKey {
+  PathKey key;
+  Span span;
+};
+
+// One thing an expression reads: `steps.draft.output.title` is {root "steps", name "draft",
+// field "output"}; `inputs.topic` is {"inputs", "topic", ""}; bare `item` is {"item", "", ""}.
+struct Reference {
+  std::string root;  // inputs vars env run steps item index matrix loop feedback trigger error now,
+                     // or the foreach `as` name
+  std::string name;  // first key below the root; empty if the root is read whole or dynamically
+  std::string field;          // second key below the root, likewise
+  Span span;                  // of `name` in the source file (of the root where there is no name)
+  bool defaulted = false;     // stands to the left of `| default(…)` or `//`
+  std::vector<ReadKey> keys;  // all below the root that are written out, up to one that is computed
 };
 
 struct Expression {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -215,6 +217,18 @@ struct Flow {
   std::vector<int32_t> on_failure;
   std::vector<int32_t> finally;
   std::vector<Expression> expressions;
+};
+
+struct ChildFlow;
+// Finds the flows that `flow` steps use, by their `uses` as written.
+using ChildFlows = std::function<ChildFlow(const std::string& uses)>;
+
+// Such a flow, as far as it is at hand.
+struct ChildFlow {
+  std::shared_ptr<const Flow> flow;  // null: not at hand, or see `problem`
+  std::string problem;               // why it cannot be used; empty if nothing is known against it
+  bool recursive = false;            // it is being looked at already: it uses itself
+  ChildFlows children;               // what it uses in turn
 };
 
 }  // namespace beamline::flowspec

@@ -1,4 +1,4 @@
-// ParseFlow: YAML, then the top level, then steps, then edges, then jq.
+// ParseFlow: YAML, then the top level, then steps, then edges, then types, then jq.
 #include "flowspec/parse.h"
 
 #include <algorithm>
@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "flowspec/check_edges.h"
+#include "flowspec/check_types.h"
+#include "flowspec/check_uses.h"
 #include "flowspec/digest.h"
 #include "flowspec/jq.h"
 #include "flowspec/parse_steps.h"
@@ -63,6 +65,15 @@ void Compile(const Flow& flow, Findings* findings) {
   }
 }
 
+// See ParseOptions::accepted_before.
+void Tolerate(Findings* findings) {
+  for (Finding& finding : *findings) {
+    const bool judged =
+        finding.code == "BL0207" || (finding.code >= "BL0217" && finding.code <= "BL0222");
+    if (judged) finding.severity = Severity::kWarning;
+  }
+}
+
 // In source order. What a second check says about a place that is wrong already is noise; so is
 // the same finding again, from a template that several steps extend.
 void SortFindings(Findings* findings) {
@@ -85,10 +96,15 @@ ParseResult ParseFlow(std::string_view source, const ParseOptions& options) {
   if (root != nullptr) {
     ReadTop(reader, *root);
     if (root->is_map()) ParseSteps(reader, *root);
+    if (!HasErrors(result.findings)) {
+      CheckTypes(reader.flow, options.children, &result.findings);
+      CheckUses(reader.flow, options.children, &result.findings);
+    }
     if (options.compile_expressions && !reader.flow.expressions.empty()) {
       Compile(reader.flow, &result.findings);
     }
   }
+  if (options.accepted_before) Tolerate(&result.findings);
   SortFindings(&result.findings);
   if (root != nullptr && !HasErrors(result.findings)) {
     reader.flow.source = std::string(source);

@@ -189,14 +189,19 @@ class ReferenceFinder {
     const Token& root = words_.token(i);
     ref.span = locate_(root.offset, root.length);
     size_t next = i + 1;
-    while (words_.Is(next, "?")) ++next;
-    if (std::optional<Key> name = words_.ReadKey(&next); name && name->index < 0) {
-      ref.name = std::move(name->name);
-      ref.span = locate_(name->offset, name->length);
+    while (true) {
       while (words_.Is(next, "?")) ++next;
-      if (std::optional<Key> field = words_.ReadKey(&next); field && field->index < 0) {
-        ref.field = std::move(field->name);
-      }
+      std::optional<Key> key = words_.ReadKey(&next);
+      if (!key) break;
+      ref.keys.push_back({{std::move(key->name), key->index}, locate_(key->offset, key->length)});
+    }
+    const auto named = [&](size_t at) {
+      return at < ref.keys.size() && ref.keys[at].key.index < 0;
+    };
+    if (named(0)) {
+      ref.name = ref.keys[0].key.key;
+      ref.span = ref.keys[0].span;
+      if (named(1)) ref.field = ref.keys[1].key.key;
     }
     ref.defaulted = Defaulted(i, next);
     references_.push_back(std::move(ref));

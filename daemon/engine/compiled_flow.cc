@@ -36,7 +36,7 @@ std::shared_ptr<const CompiledFlow> Compile(std::shared_ptr<const flowspec::Flow
 
 }  // namespace
 
-FlowCache::Loaded FlowCache::Load(const std::string& source) {
+FlowCache::Loaded FlowCache::Load(const std::string& source, Flow flow) {
   {
     ports::MutexLock lock(&mu_);
     auto found = by_source_.find(source);
@@ -45,7 +45,8 @@ FlowCache::Loaded FlowCache::Load(const std::string& source) {
       return {entries_.front().second, {}};
     }
   }
-  flowspec::ParseResult parsed = flowspec::ParseFlow(source);
+  flowspec::ParseResult parsed =
+      flowspec::ParseFlow(source, {.accepted_before = flow == Flow::kKnown});
   Loaded loaded{nullptr, std::move(parsed.findings)};
   if (parsed.flow == nullptr) return loaded;
   flowspec::Findings unable = flowspec::CheckExecutable(*parsed.flow);

@@ -33,9 +33,12 @@ class FlowCache {
     std::shared_ptr<const CompiledFlow> flow;  // null if a finding is an error
     flowspec::Findings findings;               // of the flow as such and of what cannot run yet
   };
+  // Whether the flow was let in before, when it was started or registered. What an earlier release
+  // let in goes on, whatever later ones find to say of it (ParseOptions::accepted_before).
+  enum class Flow { kKnown, kNew };
   // Costs a hash of `source` when the flow is cached; some 20 ms and more when it has to be parsed
   // and its expressions compiled.
-  Loaded Load(const std::string& source);
+  Loaded Load(const std::string& source, Flow flow = Flow::kKnown);
 
  private:
   using Entry = std::pair<std::string, std::shared_ptr<const CompiledFlow>>;

@@ -30,6 +30,13 @@ std::string Plain(std::string_view value) {
   return flowspec::JsonKind(value) == '"' ? flowspec::UnquoteJson(value) : std::string(value);
 }
 
+template <typename Map>
+std::string Names(const Map& map, absl::string_view what) {
+  if (map.empty()) return absl::StrCat("no `", what, "`");
+  return absl::StrJoin(
+      map, ", ", [](std::string* out, const auto& entry) { absl::StrAppend(out, entry.first); });
+}
+
 class Reader {
  public:
   Reader(const ports::Attempt& attempt, const LlmProviders& providers)
@@ -55,46 +62,19 @@ class Reader {
   }
 
   absl::Status ReadModel() {
-    std::string name;
-    if (const std::string_view model = Key("model"); !model.empty()) {
-      name = Plain(model);
-    } else {
-      const std::string route = Plain(Key("route").empty() ? "\"\"" : Key("route"));
-      const auto found = providers_.routes.find(route);
-      if (found == providers_.routes.end() && attempt_.llm_answers.empty()) {
-        return absl::NotFoundError(absl::StrCat("there is no route `", route.substr(0, 100),
-                                                "`; the daemon's configuration has ",
-                                                Names(providers_.routes, "routes")));
-      }
-      if (found != providers_.routes.end()) name = found->second;
-    }
     if (!attempt_.llm_answers.empty()) {
       static const LlmProvider kRecorded{.name = "recorded", .kind = LlmProvider::Kind::kRecorded};
       step_.provider = &kRecorded;
       step_.request.model = "recorded";
       return absl::OkStatus();
     }
-    const size_t slash = name.find('/');
-    const auto provider = providers_.by_name.find(name.substr(0, slash));
-    if (slash == name.npos || slash + 1 == name.size()) {
-      return Bad(
-          absl::StrCat("`model` is `", name.substr(0, 100), "`, but must be provider/model"));
-    }
-    if (provider == providers_.by_name.end()) {
-      return absl::NotFoundError(absl::StrCat(
-          "there is no provider `", name.substr(0, std::min<size_t>(slash, 100)),
-          "`; the daemon's configuration has ", Names(providers_.by_name, "providers")));
-    }
-    step_.provider = &provider->second;
-    step_.request.model = name.substr(slash + 1);
+    const std::string_view model = Key("model"), route = Key("route");
+    absl::StatusOr<FoundModel> found =
+        FindModel(providers_, route.empty() ? "" : Plain(route), model.empty() ? "" : Plain(model));
+    if (!found.ok()) return found.status();
+    step_.provider = found->provider;
+    step_.request.model = std::move(found->model);
     return absl::OkStatus();
-  }
-
-  template <typename Map>
-  static std::string Names(const Map& map, absl::string_view what) {
-    if (map.empty()) return absl::StrCat("no `", what, "`");
-    return absl::StrJoin(
-        map, ", ", [](std::string* out, const auto& entry) { absl::StrAppend(out, entry.first); });
   }
 
   absl::Status ReadMessages() {
@@ -216,6 +196,31 @@ LlmTraits TraitsOf(const LlmProvider& provider, const std::string& model) {
   if (configured->temperature) traits.temperature = configured->temperature;
   if (configured->schema) traits.schema = configured->schema;
   return traits;
+}
+
+absl::StatusOr<FoundModel> FindModel(const LlmProviders& providers, const std::string& route,
+                                     const std::string& model) {
+  std::string name = model;
+  if (model.empty()) {
+    const auto found = providers.routes.find(route);
+    if (found == providers.routes.end()) {
+      return absl::NotFoundError(absl::StrCat("there is no route `", route.substr(0, 100),
+                                              "`; the daemon's configuration has ",
+                                              Names(providers.routes, "routes")));
+    }
+    name = found->second;
+  }
+  const size_t slash = name.find('/');
+  const auto provider = providers.by_name.find(name.substr(0, slash));
+  if (slash == name.npos || slash + 1 == name.size()) {
+    return Bad(absl::StrCat("`model` is `", name.substr(0, 100), "`, but must be provider/model"));
+  }
+  if (provider == providers.by_name.end()) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no provider `", name.substr(0, std::min<size_t>(slash, 100)),
+                     "`; the daemon's configuration has ", Names(providers.by_name, "providers")));
+  }
+  return FoundModel{&provider->second, name.substr(slash + 1)};
 }
 
 absl::StatusOr<LlmStep> ReadLlmStep(const ports::Attempt& attempt, const LlmProviders& providers) {

@@ -18,6 +18,16 @@ struct LlmStep {
   int repair = 0;      // times that a bad answer is sent back
 };
 
+struct FoundModel {
+  const LlmProvider* provider = nullptr;
+  std::string model;  // as the provider calls it
+};
+
+// The model at `route`, or `model` ("provider/model") itself, of which one is empty. `providers`
+// must outlive the result. NotFound: there is no such route or provider; InvalidArgument: no model.
+absl::StatusOr<FoundModel> FindModel(const LlmProviders& providers, const std::string& route,
+                                     const std::string& model);
+
 // Reads Attempt::input, the body of an `llm` step. `providers` must outlive the result.
 // Errors: NotFound, there is no such route or provider; Unimplemented, the model cannot do what the
 // step asks for; InvalidArgument, anything else. Each for the author of the flow.

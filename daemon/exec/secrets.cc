@@ -42,7 +42,13 @@ absl::StatusOr<std::string> FromFile(const std::string& path) {
   return text;
 }
 
-absl::StatusOr<std::string> ValueOf(const SecretRules& rules, const flowspec::Secret& secret) {
+}  // namespace
+
+absl::StatusOr<std::string> ReadSecret(absl::string_view source, const std::string& place) {
+  return source == "env" ? FromEnvironment(place) : FromFile(place);
+}
+
+absl::StatusOr<std::string> SecretValue(const SecretRules& rules, const flowspec::Secret& secret) {
   absl::StatusOr<std::string> value =
       rules.local ? ReadSecret(secret.source, secret.value)
                   : Missing(absl::StrCat(
@@ -52,19 +58,13 @@ absl::StatusOr<std::string> ValueOf(const SecretRules& rules, const flowspec::Se
   return Missing(absl::StrCat("secret `", secret.name, "`: ", value.status().message()));
 }
 
-}  // namespace
-
-absl::StatusOr<std::string> ReadSecret(absl::string_view source, const std::string& place) {
-  return source == "env" ? FromEnvironment(place) : FromFile(place);
-}
-
 absl::Status ReadSecrets(const SecretRules& rules, ports::Attempt* attempt) {
   for (const flowspec::Secret& secret : attempt->secrets) {
     // Data that merely looks like it costs a read; where it stands for the secret is decided by
     // those who fill it in.
     const std::string marker = absl::StrCat("{\"secret\":", flowspec::QuoteJson(secret.name), "}");
     if (!absl::StrContains(attempt->input, marker)) continue;
-    absl::StatusOr<std::string> value = ValueOf(rules, secret);
+    absl::StatusOr<std::string> value = SecretValue(rules, secret);
     if (!value.ok()) return value.status();
     attempt->sensitive.emplace_back(absl::StrCat(ports::kSecretPrefix, secret.name),
                                     flowspec::QuoteJson(*value));

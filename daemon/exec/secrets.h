@@ -26,6 +26,9 @@ absl::Status ReadSecrets(const SecretRules& rules, ports::Attempt* attempt);
 // name. FailedPrecondition: it is not there. A file is read as above.
 absl::StatusOr<std::string> ReadSecret(absl::string_view source, const std::string& place);
 
+// The value of a flow's secret, if the rules allow it. FailedPrecondition: as ReadSecrets.
+absl::StatusOr<std::string> SecretValue(const SecretRules& rules, const flowspec::Secret& secret);
+
 // The JSON text of the entry `name` of Attempt::sensitive; null if there is none.
 const std::string* FindSensitive(const ports::Attempt& attempt, absl::string_view name);
 

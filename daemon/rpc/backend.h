@@ -12,6 +12,7 @@
 #include "daemon/ports/event_store.h"
 #include "daemon/ports/flow_registry.h"
 #include "daemon/ports/output_store.h"
+#include "daemon/ports/provision.h"
 #include "daemon/ports/worker_pool.h"
 
 namespace beamline::rpc {
@@ -36,6 +37,7 @@ struct Backend {
   // The directory of a run that was started over the network.
   std::function<std::string(const run::RunId&)> workspace_of;
   ports::WorkerPool& workers;
+  const ports::Provision& provision;
   engine::Aside& words;  // one thread, for what workers are told
 };
 

@@ -84,7 +84,8 @@ void RegisterFlow(const Backend& backend, const Caller& caller,
                   const v1::RegisterFlowRequest& request, v1::RegisterFlowResponse* response,
                   Done done) {
   if (absl::Status status = CheckRegister(request); !status.ok()) return done(status);
-  engine::FlowCache::Loaded loaded = backend.engine.flows().Load(request.flow_source());
+  engine::FlowCache::Loaded loaded =
+      backend.engine.flows().Load(request.flow_source(), engine::FlowCache::Flow::kNew);
   if (loaded.flow == nullptr) return done(RefuseFlow(loaded.findings));
   const flowspec::Flow& flow = loaded.flow->flow();
   if (!request.check_digest().empty() && request.check_digest() != flow.digest) {

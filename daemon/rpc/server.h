@@ -27,6 +27,7 @@ struct Served {
   // The directory of a run that was started over the network, by its id.
   std::function<std::string(const run::RunId&)> workspace_of;
   ports::WorkerPool& workers;
+  const ports::Provision& provision;
 };
 
 class Server {

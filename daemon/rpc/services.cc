@@ -13,6 +13,7 @@
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "daemon/ports/mutex.h"
 #include "daemon/rpc/blob_feed.h"
+#include "daemon/rpc/check_flow.h"
 #include "daemon/rpc/event_feed.h"
 #include "daemon/rpc/flows.h"
 #include "daemon/rpc/identity.h"
@@ -361,6 +362,13 @@ class FlowService final : public v1::FlowService::CallbackService {
                                       v1::ListFlowsResponse* response) override {
     return Answer(peers_, context, [&](const Caller&, Done done) {
       rpc::ListFlows(backend_, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* CheckFlow(Context* context, const v1::CheckFlowRequest* request,
+                                      v1::CheckFlowResponse* response) override {
+    return Answer(peers_, context, [&](const Caller&, Done done) {
+      rpc::CheckFlow(backend_, *request, response, std::move(done));
     });
   }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/rpc/check_flow.h"
 #include "daemon/rpc/flow_files.h"
 #include "daemon/rpc/named_flow.h"
 #include "daemon/rpc/refusal.h"
@@ -105,6 +106,24 @@ absl::Status CheckSteps(const flowspec::Flow& flow, const v1::StartRunRequest& r
       "only", absl::StrCat("the flow has no top-level step `", request.only(), "` in `steps`"));
 }
 
+// Nothing is recorded of a run that could not do its work here. A request that has started its run
+// already is told of that one, whatever the daemon has by now.
+absl::Status CheckMissing(const Backend& backend, const flowspec::Flow& flow,
+                          const v1::StartRunRequest& request) {
+  const std::string& request_id = request.request_id();
+  absl::StatusOr<flowspec::Findings> missing = WhatIsMissing(backend, flow);
+  if (missing.ok() && !request.llm_answers().empty()) {  // then no model is asked
+    std::erase_if(*missing, [](const flowspec::Finding& f) { return f.code == "BL0603"; });
+  }
+  if (!missing.ok()) return missing.status();
+  if (missing->empty()) return absl::OkStatus();
+  if (!request_id.empty()) {
+    const auto known = backend.events.FindRequest(kTenant, request_id);
+    if (known.ok() && known->has_value()) return absl::OkStatus();
+  }
+  return RefuseFlow(*missing);
+}
+
 // The flow's labels, and over them those of the request; sorted.
 run::Labels MergeLabels(const flowspec::Flow& flow, const v1::StartRunRequest& request) {
   run::Labels labels = flow.labels;
@@ -181,8 +200,10 @@ absl::StatusOr<std::shared_ptr<const engine::CompiledFlow>> LoadFlow(
     registered = source->source;
     *workspace = named->version.workspace;
   }
+  engine::FlowCache& flows = backend.engine.flows();
   engine::FlowCache::Loaded loaded =
-      backend.engine.flows().Load(request.flow().empty() ? request.flow_source() : registered);
+      request.flow().empty() ? flows.Load(request.flow_source(), engine::FlowCache::Flow::kNew)
+                             : flows.Load(registered);
   if (loaded.flow == nullptr) return RefuseFlow(loaded.findings);
   return std::move(loaded.flow);
 }
@@ -194,9 +215,9 @@ absl::Status RefuseFlow(const flowspec::Findings& findings) {
   for (const flowspec::Finding& finding : findings) {
     if (finding.severity == flowspec::Severity::kError) errors.push_back(&finding);
   }
-  // BL05xx: what is valid, but not executable by this release.
+  // BL05xx: what is valid, but not executable by this release. BL06xx: nor by this daemon.
   const bool valid = std::all_of(errors.begin(), errors.end(), [](const flowspec::Finding* error) {
-    return error->code.rfind("BL05", 0) == 0;
+    return error->code.rfind("BL05", 0) == 0 || error->code.rfind("BL06", 0) == 0;
   });
   std::string message = absl::StrCat("the flow ", valid ? "cannot run" : "is not valid", ": ",
                                      errors.empty() ? "" : errors.front()->message);
@@ -248,6 +269,9 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
         .Precondition("DIGEST", flow.name, absl::StrCat("the flow's digest is ", flow.digest));
   }
   if (absl::Status status = CheckSteps(flow, request); !status.ok()) return status;
+  if (absl::Status status = CheckMissing(backend, flow, request); !status.ok()) {
+    return status;
+  }
   flowspec::CheckedInputs inputs =
       flowspec::CheckInputs(flow, request.inputs().empty() ? "{}" : request.inputs());
   if (!inputs.violations.empty()) return RefuseInputs(inputs.violations);

@@ -223,11 +223,14 @@ class Lives(WorkerTest):
                                ",".join(map(str, range(500))) + "], max_parallel: 500}\n"
                                "    worker: {queue: q, task: t, input: '${{ item }}'}\n")
         for kill in range(20):
-            runs.append(self.world.submit(flow))
             worker = self.start_example(f"w{kill}")
-            time.sleep(chance.uniform(0.02, 0.08))
+            wait_for(lambda: self.workers()["workers"], "a worker")
+            if kill % 2:
+                worker.send_signal(signal.SIGSTOP)  # what it is assigned it never sees
+            runs.append(self.world.submit(flow))
+            time.sleep(chance.uniform(0, 0.02))
             worker.send_signal(signal.SIGSTOP)
-            time.sleep(0.03)  # what it is assigned meanwhile it never sees
+            time.sleep(0.03)
             worker.kill()
             worker.wait()
         self.start_example("last")

@@ -93,7 +93,7 @@ steps:
         set: {x: '${{ steps.a.output }}', y: '${{ steps.b.output | default(1) }}'}
   - id: d
     needs: [{step: a, when: done}]
-    set: {x: '${{ steps.a.items }}', y: '${{ steps.b.output }}'}
+    set: {x: '${{ steps.a.status }}', y: '${{ steps.b.output }}'}
 )");
   CHECK(Edges(*flow, "inner") == "");
   // b: every read has a default, so it may end any way; the order of the list gives way to that.

@@ -53,6 +53,8 @@ std::string Joined(const std::vector<std::string>& lines) {
 const std::map<std::string, std::string> kBeyondSchema = {
     {"BL0105", "uniqueness across lists"},
     {"BL0404", "patterns are RE2 expressions"},
+    {"BL0409", "inputs against those of another file"},
+    {"BL0410", "a file that is not there"},
     {"BL0420", "a name against the zones of the machine"},
     {"BL0421", "a name against another one in the same file"},
     {"BL0423", "a key against the ones of another map"},

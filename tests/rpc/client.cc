@@ -113,6 +113,10 @@ absl::StatusOr<v1::RegisterFlowResponse> Client::Register(const v1::RegisterFlow
   return Stubs::Call(*stubs_->flows, &Stubs::Flows::RegisterFlow, request);
 }
 
+absl::StatusOr<v1::CheckFlowResponse> Client::CheckFlow(const v1::CheckFlowRequest& request) {
+  return Stubs::Call(*stubs_->flows, &Stubs::Flows::CheckFlow, request);
+}
+
 absl::StatusOr<v1::GetFlowResponse> Client::GetFlow(const std::string& flow) {
   v1::GetFlowRequest request;
   request.set_flow(flow);

@@ -34,6 +34,7 @@ class Client {
   absl::StatusOr<v1::ListFlowsResponse> ListFlows(const v1::ListFlowsRequest& request);
   absl::StatusOr<v1::ListFlowVersionsResponse> ListVersions(
       const v1::ListFlowVersionsRequest& request);
+  absl::StatusOr<v1::CheckFlowResponse> CheckFlow(const v1::CheckFlowRequest& request);
   absl::Status DeleteFlow(const std::string& name, const std::string& request_id = "");
   absl::StatusOr<v1::PingResponse> Ping();
   absl::StatusOr<v1::GetDaemonStatusResponse> Status();

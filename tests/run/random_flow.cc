@@ -100,7 +100,7 @@ class Writer {
 
 std::shared_ptr<const Plan> RandomFlow(Random& random) {
   const std::string yaml = Writer(random).Flow();
-  flowspec::ParseResult parsed = flowspec::ParseFlow(yaml, {.compile_expressions = false});
+  flowspec::ParseResult parsed = flowspec::ParseFlow(yaml, {.compile_expressions = false, .accepted_before = true});
   if (parsed.flow == nullptr) {
     for (const auto& f : parsed.findings) {
       std::fprintf(stderr, "%s %d: %s\n", f.code.c_str(), f.span.line, f.message.c_str());
