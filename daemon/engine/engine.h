@@ -256,6 +256,8 @@ class Engine {
   };
   void Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh = {});
   void Submit();
+  // Nothing else is to be done until `batch`, a small one, is on disk.
+  bool IsAlone(const Batch& batch) const;
   void Settle(const Mark& mark);  // a run's part of a batch is on disk
   void End(LiveRun& live);
   void PassTurn(const std::string& turn);

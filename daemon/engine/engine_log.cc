@@ -8,6 +8,9 @@
 namespace beamline::engine {
 namespace {
 
+// A batch of so many events takes no longer to write than to sync.
+constexpr size_t kFewEvents = 16;
+
 ports::RunStatus RowStatus(run::Status status) {
   switch (status) {
     case run::Status::kWaiting:
@@ -100,8 +103,19 @@ void Engine::Submit() {
     return;
   }
   writing_ = std::exchange(gathering_, Gathered());
+  if (IsAlone(*writing_->batch)) {
+    if (auto status = writer_.AppendHere(*writing_->batch)) {
+      return Post(WrittenMessage{*std::move(status)});
+    }
+  }
   writer_.Append(writing_->batch,
                  [this](absl::Status status) { Post(WrittenMessage{std::move(status)}); });
+}
+
+bool Engine::IsAlone(const Batch& batch) const {
+  if (batch.size() > 1 || batch.front().events.size() > kFewEvents) return false;
+  ports::MutexLock lock(&mu_);
+  return mailbox_.empty();
 }
 
 void Engine::Handle(const WrittenMessage& message) {

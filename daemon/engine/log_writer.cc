@@ -28,12 +28,26 @@ void LogWriter::Do(std::function<void()> work) {
   tasks_.push_back(std::move(work));
 }
 
+std::optional<absl::Status> LogWriter::AppendHere(const Batch& batch) {
+  if (!thread_.joinable()) return std::nullopt;
+  absl::Status status;
+  bool tidy;
+  {
+    ports::MutexLock lock(&store_mu_);
+    tidy = written_ == tidied_;
+    ++written_;
+    status = store_.Append(batch);
+  }
+  if (tidy) Do([] {});  // the thread sleeps for good: from now on there is something to tidy up
+  return status;
+}
+
 void LogWriter::Start() {
   thread_ = std::thread([this] {
     while (true) {
       // With nothing to tidy up the thread sleeps until there is work: an idle daemon costs
       // nothing.
-      if (Step(dirty_ ? kIdleBeforeCheckpoint : absl::InfiniteDuration())) continue;
+      if (Step(IsTidy() ? absl::InfiniteDuration() : kIdleBeforeCheckpoint)) continue;
       ports::MutexLock lock(&mu_);
       if (stopping_ && tasks_.empty()) return;
     }
@@ -57,17 +71,24 @@ bool LogWriter::Step(absl::Duration wait) {
     mu_.AwaitFor(ready, wait);
     tasks.swap(tasks_);
   }
+  ports::MutexLock lock(&store_mu_);
   for (const Task& task : tasks) Run(task);
-  if (tasks.empty() && dirty_) {
-    dirty_ = false;
+  if (tasks.empty() && seen_ == written_ && tidied_ != written_) {
+    tidied_ = written_;
     // A checkpoint moves what is durable already; if it fails, the next append will say so.
     (void)store_.Checkpoint();
   }
+  seen_ = written_;
   return !tasks.empty();
 }
 
+bool LogWriter::IsTidy() {
+  ports::MutexLock lock(&store_mu_);
+  return tidied_ == written_;
+}
+
 void LogWriter::Run(const Task& task) {
-  dirty_ = true;
+  ++written_;
   if (const auto* append = std::get_if<AppendTask>(&task)) {
     append->done(store_.Append(*append->batch));
   } else if (const auto* erase = std::get_if<DeleteTask>(&task)) {
