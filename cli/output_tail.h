@@ -1,6 +1,7 @@
 // The last lines that each step printed, for showing them beside the step.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -45,7 +46,7 @@ class OutputTail {
  private:
   struct Tail {
     std::deque<std::string> lines;
-    LineSplitter splitters[2];  // stdout and stderr
+    std::array<LineSplitter, 2> splitters;  // stdout and stderr
     int64_t count = 0;          // of lines that are ended, those not kept included
     int32_t attempt = 0;
     uint64_t used = 0;

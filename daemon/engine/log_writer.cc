@@ -25,7 +25,7 @@ void LogWriter::Delete(const run::RunId& id, std::function<void(absl::Status)> d
 
 void LogWriter::Do(std::function<void()> work) {
   ports::MutexLock lock(&mu_);
-  tasks_.push_back(std::move(work));
+  tasks_.emplace_back(std::in_place_type<std::function<void()>>, std::move(work));
 }
 
 std::optional<absl::Status> LogWriter::AppendHere(const Batch& batch) {

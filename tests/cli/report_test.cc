@@ -55,7 +55,7 @@ TEST_CASE("a value that is not inline is read, or stands as a reference") {
 }
 
 TEST_CASE("any bytes become valid JSON text") {
-  const std::string nasty = std::string("\"\\\n\x01\xff\xc0\x80 \xed\xa0\x80 é", 15);
+  const std::string nasty = std::string("\"\\\n\x01\xff\xc0\x80 \xed\xa0\x80 é\0", 15);
   const auto parsed = nlohmann::json::parse(QuoteJson(nasty), nullptr, false);
   REQUIRE(parsed.is_string());
   CHECK(parsed.get<std::string>().substr(0, 4) == std::string("\"\\\n\x01"));
