@@ -138,12 +138,47 @@ void AddCache(const T& node, Lines* lines) {
   lines->push_back("it was not taken from the cache: " + Printable(node.attempts(0).cache_miss()));
 }
 
+// "run 4k7q2m, step `load`, has": who has the turn that is waited for; "another run has" where the
+// daemon does not say.
+std::string HoldersText(const v1::TurnWait* wait) {
+  if (wait == nullptr || wait->holders().empty()) return "another run has";
+  constexpr int kShown = 3;
+  std::vector<std::string> names;
+  for (int i = 0; i < std::min(wait->holders_size(), kShown); ++i) {
+    const v1::TurnHolder& holder = wait->holders(i);
+    names.push_back(absl::StrCat("run ", ShortId(holder.run_id()),
+                                 holder.path().empty() ? "" : " in " + Ticked(holder.path())));
+  }
+  const int more = wait->holders_size() - kShown;
+  return absl::StrCat(absl::StrJoin(names, ", "),
+                      more > 0 ? absl::StrCat(" and ", more, " more") : "",
+                      wait->holders_size() == 1 ? " has" : " have");
+}
+
+// "waits for its turn: run 4k7q2m has the concurrency key `deploy/main`, and 2 wait before it"
+std::string TurnText(const std::string& key, const v1::TurnWait* wait) {
+  const int ahead = wait == nullptr ? 0 : wait->ahead();
+  return absl::StrCat(
+      "waits for its turn: ", HoldersText(wait), " the concurrency key ", Ticked(key),
+      ahead == 0 ? ""
+                 : absl::StrCat(", and ", ahead, ahead == 1 ? " waits" : " wait", " before it"));
+}
+
+const v1::TurnWait* TurnAt(const Turns& turns, std::string_view path) {
+  const auto at = std::find_if(turns.begin(), turns.end(),
+                               [&](const v1::TurnWait& wait) { return wait.path() == path; });
+  return at == turns.end() ? nullptr : &*at;
+}
+
 // Whose turn it may be.
-void AddQueue(const v1::Run& run, const flowspec::Flow* flow, std::string_view path, Lines* lines) {
+void AddQueue(const v1::Run& run, const flowspec::Flow* flow, const Turns& turns,
+              std::string_view path, Lines* lines) {
   if (run.status() == v1::STATUS_PENDING) {
-    lines->push_back(
-        absl::StrCat("the run waits for its turn: another run has the concurrency key ",
-                     Ticked(run.concurrency_key())));
+    lines->push_back(absl::StrCat("the run ", TurnText(run.concurrency_key(), TurnAt(turns, ""))));
+    return;
+  }
+  if (const v1::TurnWait* wait = TurnAt(turns, path)) {
+    lines->push_back(absl::StrCat("it ", TurnText(wait->key(), wait)));
     return;
   }
   const flowspec::Step* spec = FlowStepAt(flow, path);
@@ -252,7 +287,7 @@ void AddItems(const v1::Step& step, Lines* lines) {
 }  // namespace
 
 std::vector<std::string> ExplainStep(const v1::Run& run, const flowspec::Flow* flow,
-                                     std::string_view path, absl::Time now) {
+                                     std::string_view path, absl::Time now, const Turns& turns) {
   Lines lines;
   if (const v1::Item* item = FindItem(run, path)) {
     std::string name = Ticked(path);
@@ -261,6 +296,7 @@ std::vector<std::string> ExplainStep(const v1::Run& run, const flowspec::Flow* f
     }
     lines.push_back(Answer(*item, name, run.id(), now));
     AddCache(*item, &lines);
+    if (!item->has_started_at()) AddQueue(run, flow, turns, path, &lines);
     AddAttempts(*item, now, &lines);
     return lines;
   }
@@ -272,7 +308,7 @@ std::vector<std::string> ExplainStep(const v1::Run& run, const flowspec::Flow* f
   if (!began) AddEdges(run, flow, path, *step, &lines);
   if (!began) AddSection(run, *step, &lines);
   if (!began) AddCondition(flow, path, step->status(), &lines);
-  if (!began) AddQueue(run, flow, path, &lines);
+  if (!began) AddQueue(run, flow, turns, path, &lines);
   if (run.has_stop() && !proto::IsTerminal(step->status())) {
     lines.push_back(absl::StrCat("the run is being stopped",
                                  run.stop().message().empty() ? "" : ": ",
@@ -283,7 +319,7 @@ std::vector<std::string> ExplainStep(const v1::Run& run, const flowspec::Flow* f
   return lines;
 }
 
-std::vector<std::string> ExplainRun(const v1::Run& run, absl::Time now) {
+std::vector<std::string> ExplainRun(const v1::Run& run, absl::Time now, const Turns& turns) {
   std::string line = absl::StrCat("the run ", ShortId(run.id()), " of ", Ticked(run.flow()), " ");
   switch (run.status()) {
     case v1::STATUS_SUCCEEDED:
@@ -299,8 +335,7 @@ std::vector<std::string> ExplainRun(const v1::Run& run, absl::Time now) {
       absl::StrAppend(&line, "waits: nothing in it can go on by itself");
       break;
     case v1::STATUS_PENDING:
-      absl::StrAppend(&line, "waits for its turn: another run has the concurrency key ",
-                      Ticked(run.concurrency_key()));
+      absl::StrAppend(&line, TurnText(run.concurrency_key(), TurnAt(turns, "")));
       break;
     default:
       absl::StrAppend(&line, "is running, started ", Ago(run.started_at(), now));

@@ -97,6 +97,9 @@ int Why(const Arguments& arguments, Context& context) {
     }
   } else {
     paths = NotableSteps(run);
+    for (const v1::TurnWait& wait : response->turns()) {
+      if (!wait.path().empty()) paths.push_back(wait.path());
+    }
     if (paths.size() > kStepsShown) paths.resize(kStepsShown);
   }
 
@@ -105,7 +108,7 @@ int Why(const Arguments& arguments, Context& context) {
   const v1::ListWorkersResponse pool =
       named->client->ListWorkers().value_or(v1::ListWorkersResponse());
   const auto explain = [&](const std::string& path) {
-    std::vector<std::string> lines = ExplainStep(run, flow.get(), path, now);
+    std::vector<std::string> lines = ExplainStep(run, flow.get(), path, now, response->turns());
     if (std::string where = WorkerOf(run, path, pool); !where.empty()) {
       lines.push_back(std::move(where));
     }
@@ -118,7 +121,7 @@ int Why(const Arguments& arguments, Context& context) {
     }
     return PrintData(context, absl::StrCat("[", absl::StrJoin(entries, ","), "]"));
   }
-  if (!arguments.Has("STEP")) Show(context, ExplainRun(run, now));
+  if (!arguments.Has("STEP")) Show(context, ExplainRun(run, now, response->turns()));
   for (const std::string& path : paths) Show(context, explain(path));
   const std::string id = ShortId(run.id());
   Hint(context, proto::IsTerminal(run.status())

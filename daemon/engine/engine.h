@@ -86,6 +86,17 @@ struct Started {
   bool existing = false;  // the request id had started it before
 };
 
+// A run, or a step of it (`path`), that waits for its turn among those with the same `key`.
+struct TurnWait {
+  struct Holder {
+    run::RunId run;
+    std::string path;  // empty: the run has the turn
+  };
+  std::string path, key;
+  std::vector<Holder> holders;  // longest first
+  int ahead = 0;                // in the queue
+};
+
 class Engine {
  public:
   Engine(World world, EngineOptions options);
@@ -117,6 +128,10 @@ class Engine {
   // nothing is held.
   void ReleaseStep(const run::RunId& run, std::string actor, std::string path,
                    std::function<void(absl::Status)> done);
+  // Whose turns the run and its steps wait for at this moment. `turn`: RunRow::turn. `done` is
+  // called on the engine's thread.
+  void LookAtTurns(const run::RunId& run, std::string tenant, std::string turn,
+                   std::function<void(std::vector<TurnWait>)> done);
   // As EventStore::DeleteRun.
   void DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done);
 
@@ -191,12 +206,17 @@ class Engine {
     int32_t attempt = 1;
     run::RunId child;
   };
+  struct LookMessage {  // at turns
+    run::RunId run;
+    std::string tenant, turn;
+    std::function<void(std::vector<TurnWait>)> done;
+  };
   struct WrittenMessage {
     absl::Status status;
   };
   struct DrainMessage {};
   using Message = std::variant<CommandMessage, StartMessage, AttemptMessage, LoadedMessage,
-                               ChildMessage, WrittenMessage, DrainMessage>;
+                               ChildMessage, LookMessage, WrittenMessage, DrainMessage>;
 
   // What has been decided and is not on disk yet.
   struct Mark {
@@ -247,6 +267,7 @@ class Engine {
   void Handle(AttemptMessage message);
   void Handle(LoadedMessage message);
   void Handle(const ChildMessage& message);
+  void Handle(const LookMessage& message);
   void Handle(const WrittenMessage& message);
   void Handle(DrainMessage message);
 
@@ -275,6 +296,8 @@ class Engine {
                        const std::string& inputs, bool detach);
   static absl::StatusOr<std::string> ChildDigest(const std::string& uses, StartRequest* request);
   void StopChild(const LiveRun& live, const std::string& path, int32_t attempt, bool force);
+  // The attempt's `timeout` is over: it has failed, and its run is stopped.
+  void TimeOutChild(const LiveRun& live, const std::string& path, int32_t attempt);
   void ReportToParent(const run::RunState& state);
   void SendSignal(const ports::Attempt& attempt);
   void Broadcast(const ports::Attempt& attempt, const std::string& name, const std::string& payload,

@@ -82,4 +82,39 @@ void Engine::ReleaseTurns(LiveRun& live, const std::vector<run::Event>& events) 
   }
 }
 
+void Engine::LookAtTurns(const run::RunId& run, std::string tenant, std::string turn,
+                         std::function<void(std::vector<TurnWait>)> done) {
+  Post(LookMessage{run, std::move(tenant), std::move(turn), std::move(done)});
+}
+
+void Engine::Handle(const LookMessage& message) {
+  std::vector<TurnWait> waits;
+  const auto look = [&](const auto& turns, const std::string& line, const auto& who,
+                        const std::string& path, const auto& place) {
+    const auto& queue = turns.Queue(line);
+    const auto at = std::find(queue.begin(), queue.end(), who);
+    if (at == queue.end()) return;
+    // The line is the tenant's; who asks knows the key.
+    TurnWait& wait = waits.emplace_back(TurnWait{path, line.substr(message.tenant.size() + 1)});
+    for (const auto& holder : turns.Holders(line)) wait.holders.push_back(place(holder));
+    wait.ahead = static_cast<int>(at - queue.begin());
+  };
+  if (!message.turn.empty()) {
+    look(run_turns_, absl::StrCat(message.tenant, "/", message.turn), message.run, "",
+         [](const run::RunId& run) {
+           return TurnWait::Holder{run, ""};
+         });
+  }
+  if (const LiveRun* live = Find(message.run)) {
+    for (const auto& [path, line] : live->turns) {
+      look(step_turns_, line, StepPlace{message.run, path}, path, [](const StepPlace& place) {
+        return TurnWait::Holder{place.run, place.path};
+      });
+    }
+  }
+  std::sort(waits.begin(), waits.end(),
+            [](const TurnWait& a, const TurnWait& b) { return a.path < b.path; });
+  message.done(std::move(waits));
+}
+
 }  // namespace beamline::engine

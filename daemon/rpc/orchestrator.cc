@@ -20,6 +20,7 @@ namespace {
 
 constexpr size_t kPageBytes = 1 << 20;
 constexpr int kPageSizeDefault = 50, kPageSizeMax = 1000;
+constexpr int kHoldersMax = 10;
 constexpr size_t kReasonBytesMax = 4096;
 constexpr size_t kAbbreviationBytesMin = 4;
 constexpr size_t kIdBytes = 26;
@@ -31,19 +32,17 @@ void SetTime(absl::Time time, google::protobuf::Timestamp* wire) {
   wire->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
 }
 
-absl::Status ReadRun(const Backend& backend, const std::string& run_id,
+absl::Status ReadRun(const Backend& backend, const ports::RunRow& row,
                      v1::GetRunResponse* response) {
-  absl::StatusOr<ports::RunRow> row = FindRun(backend, run_id);
-  if (!row.ok()) return row.status();
-  absl::StatusOr<Narrator> narrator = Narrator::Open(backend, *row);
+  absl::StatusOr<Narrator> narrator = Narrator::Open(backend, row);
   if (!narrator.ok()) return narrator.status();
   proto::RunView view([&](const v1::Blob& blob) {
     return backend.blobs.Get(blob.sha256()).value_or("");  // without it items have no names
   });
   uint64_t cursor = 0;
   while (true) {
-    auto events = backend.events.Read(row->id, cursor, kPageBytes);
-    if (absl::IsNotFound(events.status())) return RunNotFound(run_id);
+    auto events = backend.events.Read(row.id, cursor, kPageBytes);
+    if (absl::IsNotFound(events.status())) return RunNotFound(row.id.ToString());
     if (!events.ok()) return events.status();
     if (events->empty()) break;
     for (const run::Event& event : *events) {
@@ -56,6 +55,31 @@ absl::Status ReadRun(const Backend& backend, const std::string& run_id,
   *response->mutable_run() = view.run();
   response->set_flow_source(narrator->flow_source());
   return absl::OkStatus();
+}
+
+void AddTurns(const std::vector<engine::TurnWait>& waits, v1::GetRunResponse* response) {
+  for (const engine::TurnWait& wait : waits) {
+    v1::TurnWait* wire = response->add_turns();
+    wire->set_path(wait.path);
+    wire->set_key(wait.key);
+    wire->set_ahead(wait.ahead);
+    for (const engine::TurnWait::Holder& holder : wait.holders) {
+      if (wire->holders_size() == kHoldersMax) break;
+      v1::TurnHolder* one = wire->add_holders();
+      one->set_run_id(holder.run.ToString());
+      one->set_path(holder.path);
+    }
+  }
+}
+
+// Whether the run, or a step of it, may be waiting for its turn.
+bool TakesTurns(const Backend& backend, const ports::RunRow& row, const std::string& source) {
+  if (ports::IsFinished(row.status)) return false;
+  if (row.status == ports::RunStatus::kPending) return true;
+  const auto flow = backend.engine.flows().Load(source).flow;
+  return flow != nullptr &&
+         std::any_of(flow->flow().steps.begin(), flow->flow().steps.end(),
+                     [](const flowspec::Step& step) { return step.concurrency.has_value(); });
 }
 
 std::optional<ports::RunStatus> FromWire(v1::Status status) {
@@ -148,9 +172,8 @@ absl::Status RefuseAmbiguous(const std::string& name, const std::vector<run::Run
 
 bool IsChild(const Backend& backend, const run::RunId& id) {
   const auto first = backend.events.Read(id, 0, 1);
-  const auto* started = first.ok() && !first->empty()
-                            ? std::get_if<run::RunStarted>(&first->front().fact)
-                            : nullptr;
+  const auto* started =
+      first.ok() && !first->empty() ? std::get_if<run::RunStarted>(&first->front().fact) : nullptr;
   return started != nullptr && started->parent.has_value();
 }
 
@@ -210,7 +233,18 @@ absl::Status RefuseChange(const absl::Status& status, Reason reason, const std::
 void GetRun(const Backend& backend, const v1::GetRunRequest& request, v1::GetRunResponse* response,
             Done done) {
   backend.reads.Do([&backend, &request, response, done = std::move(done)] {
-    done(ReadRun(backend, request.run_id(), response));
+    const absl::StatusOr<ports::RunRow> row = FindRun(backend, request.run_id());
+    if (!row.ok()) return done(row.status());
+    absl::Status read = ReadRun(backend, *row, response);
+    if (!read.ok() || !TakesTurns(backend, *row, response->flow_source())) return done(read);
+    backend.engine.LookAtTurns(
+        row->id, row->tenant, row->turn,
+        [&backend, response, done](const std::vector<engine::TurnWait>& waits) {
+          backend.answers.Do([response, waits, done] {
+            AddTurns(waits, response);
+            done(absl::OkStatus());
+          });
+        });
   });
 }
 
