@@ -12,6 +12,7 @@
 #include "cli/flow_file.h"
 #include "cli/output.h"
 #include "cli/places.h"
+#include "flowspec/digest.h"
 #include "flowspec/findings_text.h"
 #include "flowspec/parse.h"
 
@@ -92,11 +93,15 @@ class Collector {
                                flowspec::kBundleBytesMax >> 20, " MiB"));
     }
     flowspec::ParseResult parsed = flowspec::ParseFlow(file->text, {.compile_expressions = false});
+    if (parsed.flow != nullptr) {
+      const flowspec::Findings unable = flowspec::CheckExecutable(*parsed.flow);
+      parsed.findings.insert(parsed.findings.end(), unable.begin(), unable.end());
+    }
     if (!parsed.findings.empty()) {
       context_.err.Write(flowspec::FindingsText({Shown(wanted.path), file->text, parsed.findings},
                                                 {context_.err.color, context_.width}));
     }
-    if (parsed.flow == nullptr) return kExitInvalid;
+    if (flowspec::HasErrors(parsed.findings)) return kExitInvalid;
     files_.push_back({wanted.path, std::move(file->text)});
     return Follow(*parsed.flow, wanted.path, wanted.depth);
   }
@@ -122,6 +127,12 @@ std::optional<std::vector<BundleFile>> LoadBundle(const Context& context, const 
   *code = collector.Collect(flow);
   if (*code != kExitOk) return std::nullopt;
   return std::move(collector).files();
+}
+
+std::string DigestOf(const flowspec::Flow& flow, const std::vector<BundleFile>& files) {
+  std::vector<flowspec::Manifest::File> parts;
+  for (const BundleFile& file : files) parts.push_back({file.path, flowspec::Sha256Hex(file.text)});
+  return flowspec::MakeManifest(flow.digest, std::move(parts)).Digest();
 }
 
 }  // namespace beamline::cli

@@ -15,9 +15,16 @@
 
 namespace beamline::cli {
 
+// A file that a flow brings along.
+struct BundleFile {
+  std::string path;  // relative to the flow's directory, normalised
+  std::string text;
+};
+
 struct SourceFile {
   std::string name;  // as it was named; "<stdin>" for "-"
   std::string text;
+  std::vector<BundleFile> brings = {};  // of a registered flow
 };
 
 // The content of `path`, or of standard input for "-". At most one byte more than a flow may have
@@ -32,18 +39,15 @@ absl::Status WriteFileAtomically(const std::string& path, const std::string& tex
 // Replaces the file's content through a new file beside it, so that no reader sees half of it.
 absl::Status WriteSource(const std::string& path, const std::string& text);
 
-// A file that a flow brings along.
-struct BundleFile {
-  std::string path;  // relative to the flow's directory, normalised
-  std::string text;
-};
-
 // The files that `flow`, read from `path`, leads to through `flow: {uses: ./…}`, each once, nearest
 // first. Each is checked. Nothing after telling on context.err what is wrong, with the exit code in
 // `*code`: a file is missing, or no flow; there are too many (flowspec::kBundleFilesMax, …); or one
 // lies outside of the flow's directory.
 std::optional<std::vector<BundleFile>> LoadBundle(const Context& context, const std::string& path,
                                                   const flowspec::Flow& flow, int* code);
+
+// The digest of a flow with these files (flowspec::Manifest).
+std::string DigestOf(const flowspec::Flow& flow, const std::vector<BundleFile>& files);
 
 // "2 errors, 1 warning"; "no findings".
 std::string CountFindings(const flowspec::Findings& findings);

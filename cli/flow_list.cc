@@ -15,6 +15,7 @@
 #include "cli/run_json.h"
 #include "cli/tree.h"
 #include "cli/verbs.h"
+#include "flowspec/digest.h"
 
 namespace beamline::cli {
 namespace {
@@ -131,13 +132,25 @@ std::string VersionsJson(const v1::ListFlowVersionsResponse& versions) {
   return absl::StrCat("[", absl::StrJoin(json, ","), "]");
 }
 
+// `,"files":[…]` of a flow that brings some.
+std::string FilesJson(const v1::GetFlowResponse& flow) {
+  if (flow.files().empty()) return "";
+  std::vector<std::string> json;
+  for (const v1::FlowFile& file : flow.files()) {
+    json.push_back(absl::StrCat("{\"path\":", QuoteJson(file.path()),
+                                ",\"digest\":", QuoteJson(flowspec::Sha256Hex(file.source())),
+                                ",\"source\":", QuoteJson(file.source()), "}"));
+  }
+  return absl::StrCat(",\"files\":[", absl::StrJoin(json, ","), "]");
+}
+
 // Everything about one flow as an object: what a list shows of it, and its history and source.
 std::string ShowJson(const v1::GetFlowResponse& flow,
                      const v1::ListFlowVersionsResponse& versions) {
   std::string json = FlowSummaryJson(flow.flow());
   json.pop_back();
   return absl::StrCat(json, ",\"current\":", flow.current() ? "true" : "false",
-                      ",\"versions\":", VersionsJson(versions),
+                      ",\"versions\":", VersionsJson(versions), FilesJson(flow),
                       ",\"source\":", QuoteJson(flow.flow_source()), "}");
 }
 
@@ -184,7 +197,12 @@ int FlowShow(const Arguments& arguments, Context& context) {
   std::string text = absl::StrCat(
       Paint(context.out.color, Ink::kBold, version.name()), "  version ", version.version(),
       flow->current() ? "" : ", not the current one", "\nsha256:", version.digest(), "\nstarts in ",
-      Printable(version.workspace()), "\n");
+      version.workspace().empty() ? "a directory of its own" : Printable(version.workspace()),
+      "\n");
+  for (const v1::FlowFile& file : flow->files()) {
+    absl::StrAppend(&text, "brings ", Printable(file.path()), "  ",
+                    ShortDigest(flowspec::Sha256Hex(file.source())), "\n");
+  }
   if (!flow->flow().description().empty()) {
     absl::StrAppend(&text, Printable(flow->flow().description()), "\n");
   }

@@ -43,9 +43,15 @@ std::optional<SourceFile> ReadFlow(const Context& context, const std::string& wo
   *code = EnsureConnected(context, client);
   if (*code != kExitOk) return std::nullopt;
   auto flow = (*client)->GetFlow(word);
-  if (flow.ok()) return SourceFile{word, std::move(*flow->mutable_flow_source())};
-  *code = FailWith(context, flow.status());
-  return std::nullopt;
+  if (!flow.ok()) {
+    *code = FailWith(context, flow.status());
+    return std::nullopt;
+  }
+  SourceFile source{word, std::move(*flow->mutable_flow_source())};
+  for (v1::FlowFile& file : *flow->mutable_files()) {
+    source.brings.push_back({std::move(*file.mutable_path()), std::move(*file.mutable_source())});
+  }
+  return source;
 }
 
 std::string WorkspaceOf(const std::string& file) {

@@ -1,5 +1,6 @@
 // `beamline flow register` and `flow rm`: what gives a name to a flow, and takes it away.
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,10 +21,12 @@ namespace {
 struct Candidate {
   std::string file;
   SourceFile source;
+  std::vector<BundleFile> brings;  // what its `uses` lead to
 };
 
-// Shows the findings of the flow; true if one of them is an error.
-bool TellFindings(const Context& context, const SourceFile& source) {
+// Shows the findings of the flow, which is null if one of them is an error.
+std::shared_ptr<const flowspec::Flow> TellFindings(const Context& context,
+                                                   const SourceFile& source) {
   flowspec::ParseResult result = flowspec::ParseFlow(source.text, {.compile_expressions = false});
   if (result.flow != nullptr) {
     for (flowspec::Finding& finding : flowspec::CheckExecutable(*result.flow)) {
@@ -34,7 +37,7 @@ bool TellFindings(const Context& context, const SourceFile& source) {
     context.err.Write(flowspec::FindingsText({source.name, source.text, result.findings},
                                              {context.err.color, context.width}));
   }
-  return flowspec::HasErrors(result.findings);
+  return flowspec::HasErrors(result.findings) ? nullptr : result.flow;
 }
 
 // Reads and checks all files before the first one is registered.
@@ -44,8 +47,15 @@ int ReadAll(const Context& context, const std::vector<std::string>& files,
   for (const std::string& file : files) {
     absl::StatusOr<SourceFile> source = ReadSource(file);
     if (!source.ok()) return Fail(context, kExitNotFound, std::string(source.status().message()));
-    if (TellFindings(context, *source)) code = kExitInvalid;
-    candidates->push_back({file, *std::move(source)});
+    const auto flow = TellFindings(context, *source);
+    int bad = flow == nullptr ? int{kExitInvalid} : int{kExitOk};
+    std::optional<std::vector<BundleFile>> brings;
+    if (flow != nullptr) brings = LoadBundle(context, file, *flow, &bad);
+    if (!brings) {
+      code = bad;
+      continue;
+    }
+    candidates->push_back({file, *std::move(source), *std::move(brings)});
   }
   return code;
 }
@@ -78,8 +88,14 @@ int FlowRegister(const Arguments& arguments, Context& context) {
     v1::RegisterFlowRequest request;
     request.set_request_id(NewRequestId());
     request.set_flow_source(candidate.source.text);
-    request.set_workspace(WorkspaceOf(candidate.file));
+    // Elsewhere, a directory of this machine means nothing.
+    if (!context.remote) request.set_workspace(WorkspaceOf(candidate.file));
     request.set_check_digest(digest);
+    for (const BundleFile& file : candidate.brings) {
+      v1::FlowFile* sent = request.add_files();
+      sent->set_path(file.path);
+      sent->set_source(file.text);
+    }
     const auto response = client->RegisterFlow(request);
     if (!response.ok()) return FailWith(context, response.status());
     json.push_back(FlowSummaryJson(response->flow()));

@@ -394,7 +394,7 @@ PlanOfFlow MakePlan(const Flow& flow, const flowspec::ChildFlows& children) {
 }
 
 std::string PlanJson(const Flow& flow, const PlanOfFlow& plan) {
-  Json json = {{"flow", flow.name}, {"digest", flow.digest}, {"inputs", InputsJson(flow)}};
+  Json json = {{"flow", flow.name}, {"digest", plan.digest}, {"inputs", InputsJson(flow)}};
   if (!flow.triggers.empty()) json["triggers"] = TriggersJson(flow);
   json["steps"] = Json::array();
   for (const PlannedStep& step : plan.steps) json["steps"].push_back(StepJson(flow, step));

@@ -29,6 +29,7 @@ struct PlannedStep {
 };
 
 struct PlanOfFlow {
+  std::string digest;              // of the flow with the files that it brings along
   std::vector<PlannedStep> steps;  // in the order of the flow, sections one after the other
   Permissions permissions;
   int64_t attempts_max = 0;          // of all steps without `per`, those of used flows included

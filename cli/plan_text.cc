@@ -118,7 +118,7 @@ std::string WorstCase(const Flow& flow, const PlanOfFlow& plan) {
 std::string PlanText(const Flow& flow, const PlanOfFlow& plan, const Stream& stream, int width) {
   std::string text = absl::StrCat(
       Paint(stream.color, Ink::kBold, flow.name), "  ",
-      Paint(stream.color, Ink::kDim, absl::StrCat("sha256:", flow.digest.substr(0, 12))), "\n");
+      Paint(stream.color, Ink::kDim, absl::StrCat("sha256:", plan.digest.substr(0, 12))), "\n");
   if (!flow.description.empty()) absl::StrAppend(&text, Printable(flow.description), "\n");
   const std::pair<const char*, flowspec::Section> sections[] = {
       {"STEPS", flowspec::Section::kMain},
@@ -153,13 +153,12 @@ int Plan(const Arguments& arguments, Context& context) {
   std::unique_ptr<Client> client;
   const std::optional<SourceFile> source = ReadFlow(context, path, &client, &code);
   if (!source) return code;
-  // What a registered flow uses lies nowhere here.
-  flowspec::FlowFiles files = FilesBeside(path);
-  const flowspec::ChildFlows children =
-      IsFlowFile(path) ? files.Children() : flowspec::ChildFlows();
+  flowspec::FlowFiles files = IsFlowFile(path) ? FilesBeside(path) : FilesWith(*source);
+  const flowspec::ChildFlows children = files.Children();
   const auto flow = ParseSource(context, *source, &code, children);
   if (flow == nullptr) return code;
-  const PlanOfFlow plan = MakePlan(*flow, children);
+  PlanOfFlow plan = MakePlan(*flow, children);
+  plan.digest = files.ManifestOf(flow->digest).Digest();
   if (context.wants_data()) return PrintData(context, PlanJson(*flow, plan));
   for (const flowspec::Finding& finding : flowspec::CheckExecutable(*flow)) {
     Warn(context, finding.message);

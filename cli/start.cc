@@ -33,6 +33,7 @@ struct Prepared {
   std::unique_ptr<Client> client;  // null: not needed so far
   SourceFile source;
   std::shared_ptr<const flowspec::Flow> flow;
+  std::string digest;  // of the flow with what it brings along
   v1::StartRunRequest request;
   absl::Duration timeout = absl::InfiniteDuration();
 };
@@ -101,6 +102,7 @@ int Prepare(const Arguments& arguments, const Context& context, Prepared* prepar
     if (!context.remote) request.set_workspace(WorkspaceOf(word));
     auto files = LoadBundle(context, word, *prepared->flow, &code);
     if (!files) return code;
+    prepared->digest = DigestOf(*prepared->flow, *files);
     for (BundleFile& one : *files) {
       v1::FlowFile* sent = request.add_files();
       sent->set_path(std::move(one.path));
@@ -108,6 +110,7 @@ int Prepare(const Arguments& arguments, const Context& context, Prepared* prepar
     }
   } else {
     request.set_flow(word);  // which starts where it was registered from
+    prepared->digest = DigestOf(*prepared->flow, prepared->source.brings);
   }
   request.set_traceparent(ProcessEnvironment()("TRACEPARENT"));
   request.set_check_digest(arguments.Get("check-digest"));
@@ -231,9 +234,9 @@ namespace {
 // What would run, for exactly this flow; nothing is started.
 int DryRun(const Arguments& arguments, Context& context, const Prepared& prepared) {
   if (int code = Plan(arguments, context); code != kExitOk) return code;
-  Hint(context, absl::StrCat("inputs: ", prepared.request.inputs(), "\nnothing was started\n",
-                             "→ beamline run ", arguments.Get("FLOW"), " --check-digest ",
-                             prepared.flow->digest));
+  Hint(context,
+       absl::StrCat("inputs: ", prepared.request.inputs(), "\nnothing was started\n",
+                    "→ beamline run ", arguments.Get("FLOW"), " --check-digest ", prepared.digest));
   return kExitOk;
 }
 

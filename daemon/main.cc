@@ -249,7 +249,7 @@ class Daemon {
         std::move(options));
     const absl::Time before = absl::Now();
     if (absl::Status recovered = engine_->Recover(); !recovered.ok()) return recovered;
-    MakeScheduler();
+    MakeScheduler(work_dir);
     if (absl::Status loaded = scheduler_->Load(); !loaded.ok()) return loaded;
     Log(LogLevel::kInfo, "started",
         {{"version", BEAMLINE_VERSION},
@@ -273,6 +273,11 @@ class Daemon {
     return network_listener_ == nullptr ? "" : network_listener_->where();
   }
 
+  // Where runs work that come from elsewhere.
+  static std::function<std::string(const run::RunId&)> WorkspaceOf(const std::string& work_dir) {
+    return [work_dir](const run::RunId& run) { return exec::WorkspaceOf(work_dir, run); };
+  }
+
   void StartServer(absl::Time started_at, const std::string& work_dir) {
     rpc::About about{.data_dir = config_.data_dir,
                      .socket = config_.socket,
@@ -281,9 +286,6 @@ class Daemon {
                      .started_at = started_at,
                      .shut_down = [this](absl::Duration grace) { termination_.Ask(grace); }};
     if (tls_ != nullptr) about.tls_problem = [this] { return tls_->problem(absl::Now()); };
-    const auto workspace_of = [work_dir](const run::RunId& run) {
-      return exec::WorkspaceOf(work_dir, run);
-    };
     const auto on_certificates = [](const rpc::TlsSource::News& news) {
       Log(news.fresh ? LogLevel::kInfo : LogLevel::kWarn,
           news.fresh ? "certificates read anew" : "certificates not used", {{"reason", news.text}});
@@ -293,7 +295,7 @@ class Daemon {
                     [this](const std::string& tenant, const std::string& flow) {
                       scheduler_->FlowChanged(tenant, flow);
                     },
-                    workspace_of, *workers_, *provision_},
+                    WorkspaceOf(work_dir), *workers_, *provision_},
         std::move(about), *listener_,
         rpc::Network{network_listener_.get(), tls_.get(), on_certificates},
         [](const std::string& warning) {
@@ -309,9 +311,14 @@ class Daemon {
         });
   }
 
-  void MakeScheduler() {
+  void MakeScheduler(const std::string& work_dir) {
     schedule::Hands hands{
-        *registry_, {*logged_, *blobs_, *evaluator_, clock_, engine_->flows()}, {}, {}, {}, {}};
+        *registry_,
+        {*logged_, *blobs_, *evaluator_, clock_, engine_->flows(), WorkspaceOf(work_dir)},
+        {},
+        {},
+        {},
+        {}};
     hands.write = [this](std::function<void()> work) { engine_->Write(std::move(work)); };
     hands.start = [this](engine::StartRequest request,
                          std::function<void(absl::StatusOr<engine::Started>)> done) {

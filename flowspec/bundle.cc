@@ -2,15 +2,21 @@
 #include "flowspec/bundle.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "flowspec/digest.h"
 #include "flowspec/json_text.h"
 
 namespace beamline::flowspec {
 namespace {
+
+constexpr char kManifestHead[] = "beamline: bundle/v1";
+constexpr size_t kDigestBytes = 64;
+constexpr char kFlowItself[] = ".";  // no path of a bundle
 
 absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -72,6 +78,41 @@ absl::StatusOr<std::string> ResolveUse(std::string_view including, std::string_v
   std::string path = absl::StrJoin(parts, "/");
   if (IsBundlePath(path)) return path;
   return absl::InvalidArgumentError(absl::StrCat("`", View(uses), "` names no file of a flow"));
+}
+
+std::string Manifest::Text() const {
+  std::string text = absl::StrCat(kManifestHead, "\n", flow, " ", kFlowItself, "\n");
+  for (const File& file : files) absl::StrAppend(&text, file.digest, " ", file.path, "\n");
+  return text;
+}
+
+std::string Manifest::Digest() const { return files.empty() ? flow : Sha256Hex(Text()); }
+
+Manifest MakeManifest(std::string flow_digest, std::vector<Manifest::File> files) {
+  std::sort(files.begin(), files.end(),
+            [](const Manifest::File& a, const Manifest::File& b) { return a.path < b.path; });
+  return {std::move(flow_digest), std::move(files)};
+}
+
+std::optional<Manifest> ReadManifest(std::string_view text) {
+  std::vector<absl::string_view> lines = absl::StrSplit(View(text), '\n');
+  if (lines.size() < 4 || lines.front() != kManifestHead || !lines.back().empty()) {
+    return std::nullopt;
+  }
+  Manifest manifest;
+  for (size_t i = 1; i + 1 < lines.size(); ++i) {
+    if (lines[i].size() < kDigestBytes + 2 || lines[i][kDigestBytes] != ' ') return std::nullopt;
+    std::string digest(lines[i].substr(0, kDigestBytes));
+    std::string path(lines[i].substr(kDigestBytes + 1));
+    if (i == 1) {
+      if (path != kFlowItself) return std::nullopt;
+      manifest.flow = std::move(digest);
+    } else {
+      if (!IsBundlePath(path)) return std::nullopt;
+      manifest.files.push_back({std::move(path), std::move(digest)});
+    }
+  }
+  return manifest;
 }
 
 }  // namespace beamline::flowspec

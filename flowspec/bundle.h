@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,5 +37,25 @@ bool IsBundlePath(std::string_view path);
 // "b.flow.yaml". That flow itself is in the bundle only if one of the files uses it.
 // InvalidArgument: `uses` is not relative, or leads out of the bundle's directory.
 absl::StatusOr<std::string> ResolveUse(std::string_view including, std::string_view uses);
+
+// What a flow and the files that it brings along are, by their digests.
+struct Manifest {
+  struct File {
+    std::string path;    // in the bundle
+    std::string digest;  // of the file's text
+  };
+  std::string flow;         // digest of the flow itself
+  std::vector<File> files;  // in order of path
+
+  // A document of its own, which no flow can be: equal bundles have equal texts.
+  std::string Text() const;
+  // Of all of it: the flow's own where it brings no files, or else that of Text().
+  std::string Digest() const;
+};
+
+// `files` may come in any order. REQUIRES: the paths are unique.
+Manifest MakeManifest(std::string flow_digest, std::vector<Manifest::File> files);
+// Nothing if `text` is not what Manifest::Text() gives.
+std::optional<Manifest> ReadManifest(std::string_view text);
 
 }  // namespace beamline::flowspec

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "flowspec/bundle.h"
 #include "flowspec/parse.h"
 
 namespace beamline::flowspec {
@@ -21,7 +21,10 @@ ChildFlow FlowFiles::Find(const std::string& including, const std::string& uses,
   if (uses.empty() || uses[0] != '.') return {};  // a registered flow
   const absl::StatusOr<std::string> path = ResolveUse(including, uses);
   if (!path.ok()) return {.problem = std::string(path.status().message())};
-  if (*path == root_) return {.recursive = true};
+  if (*path == root_) {
+    root_used_ = true;
+    return {.recursive = true};
+  }
   if (const auto found = known_.find(*path); found != known_.end()) return found->second;
   if (depth >= kBundleDepthMax || known_.size() >= size_t{kBundleFilesMax}) return {};
   known_[*path] = {.recursive = true};  // while it is being read
@@ -43,6 +46,15 @@ ChildFlow FlowFiles::Find(const std::string& including, const std::string& uses,
   }
   known_[*path] = child;
   return child;
+}
+
+Manifest FlowFiles::ManifestOf(const std::string& flow_digest) const {
+  std::vector<Manifest::File> files;
+  if (root_used_) files.push_back({root_, flow_digest});
+  for (const auto& [path, child] : known_) {
+    if (child.flow != nullptr) files.push_back({path, child.flow->digest});
+  }
+  return MakeManifest(flow_digest, std::move(files));
 }
 
 }  // namespace beamline::flowspec

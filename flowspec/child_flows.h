@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "flowspec/bundle.h"
 #include "flowspec/flow.h"
 
 namespace beamline::flowspec {
@@ -23,6 +24,9 @@ class FlowFiles {
   // The flows that the flow itself uses.
   ChildFlows Children() { return ChildrenOf("", 0); }
 
+  // Of the flow with this digest and the files that were asked for so far.
+  Manifest ManifestOf(const std::string& flow_digest) const;
+
  private:
   ChildFlows ChildrenOf(const std::string& including, int depth);
   ChildFlow Find(const std::string& including, const std::string& uses, int depth);
@@ -30,6 +34,7 @@ class FlowFiles {
   const std::string root_;
   const ReadFile read_;
   std::map<std::string, ChildFlow> known_;  // by path
+  bool root_used_ = false;
 };
 
 }  // namespace beamline::flowspec

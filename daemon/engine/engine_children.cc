@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/stored_flow.h"
 #include "daemon/run/evolve.h"
 #include "flowspec/bundle.h"
 #include "flowspec/digest.h"
@@ -84,8 +85,8 @@ void Engine::StartChild(LiveRun& live, const ports::Attempt& attempt) {
 // The digest that `uses` names, seen from the flow that `request` (still) has the path of.
 absl::StatusOr<std::string> Engine::ChildDigest(const std::string& uses, StartRequest* request) {
   if (!absl::StartsWith(uses, ".")) {
-    request->files.clear();
     request->flow_path.clear();
+    request->files.clear();  // it has its own
     return uses.substr(uses.find("@sha256:") + 8);
   }
   absl::StatusOr<std::string> path = flowspec::ResolveUse(request->flow_path, uses);
@@ -108,13 +109,14 @@ void Engine::StartChildAside(const ports::Attempt& attempt, StartRequest request
   };
   absl::StatusOr<std::string> digest = ChildDigest(uses, &request);
   if (!digest.ok()) return fail("flow", std::string(digest.status().message()));
-  absl::StatusOr<ports::FlowSource> source = world_.events.GetFlow(*digest);
-  if (!source.ok()) {
+  absl::StatusOr<StoredFlow> stored = ReadFlow(world_.events, *digest);
+  if (!stored.ok()) {
     return fail("flow", absl::StrCat("the flow `", uses,
                                      "` is not known to this daemon; register "
                                      "it with `beamline flow register`"));
   }
-  FlowCache::Loaded loaded = flows_.Load(source->source);
+  if (request.flow_path.empty()) request.files = std::move(stored->files);
+  FlowCache::Loaded loaded = flows_.Load(stored->flow.source);
   if (loaded.flow == nullptr) {
     return fail("flow", absl::StrCat("the flow `", uses,
                                      "` cannot run: ", loaded.findings.front().message));
@@ -178,6 +180,15 @@ void Engine::StopChild(const LiveRun& live, const std::string& path, int32_t att
     const auto found = world_.events.FindRequest(tenant, request);
     if (found.ok() && found->has_value()) CancelRun((*found)->id, "system", reason, force, {});
   });
+}
+
+void Engine::TimeOutChild(const LiveRun& live, const std::string& path, int32_t attempt) {
+  StopChild(live, path, attempt, /*force=*/false);
+  const absl::Duration timeout = live.state.step_of(run::FindNode(live.state, path)).timeout;
+  run::ReportAttempt report{.path = path, .attempt = attempt};
+  report.outcome = run::Outcome::kFailed;
+  report.error = {"timeout", absl::StrCat("timed out after ", absl::FormatDuration(timeout))};
+  Post(AttemptMessage{live.state.start.run, std::move(report), /*counted=*/false});
 }
 
 // Any thread. A report that comes twice, or late, is refused as stale.

@@ -41,6 +41,10 @@ void Engine::Dispatch(LiveRun& live, const run::Effect& effect) {
     }
   } else if (const auto* attempt = std::get_if<run::RunAttempt>(&effect.what)) {
     Run(live, effect.path, *attempt);
+    const flowspec::Step& step = live.state.step_of(run::FindNode(live.state, effect.path));
+    if (step.kind == flowspec::StepKind::kFlow && step.timeout < absl::InfiniteDuration()) {
+      SetTimer(live, world_.clock.Now() + step.timeout, effect.order);
+    }
   } else if (const auto* stop = std::get_if<run::StopAttempt>(&effect.what)) {
     const run::NodeIndex node = run::FindNode(live.state, effect.path);
     if (live.state.step_of(node).kind == flowspec::StepKind::kFlow) {
@@ -180,6 +184,8 @@ void Engine::FireTimers() {
     if (const auto* wake = std::get_if<run::WakeAt>(&effect->what)) {
       local_.push_back(
           {timer.run, {"system", 0, run::FireTimer{effect->path, wake->reason}}, {}, nullptr});
+    } else if (const auto* attempt = std::get_if<run::RunAttempt>(&effect->what)) {
+      TimeOutChild(*live, effect->path, attempt->attempt);
     } else {
       Dispatch(*live, *effect);
     }

@@ -129,7 +129,7 @@ absl::Status ProcessLoop::MakePlaces(RunningStep& step, const ports::Attempt& at
   absl::StatusOr<std::string> output_path = scratch_.NewPath(attempt.run);
   if (!output_path.ok()) return output_path.status();
   step.ended.output_path = *std::move(output_path);
-  return scratch_.MakeWorkspace(attempt.run, attempt.workspace);
+  return scratch_.MakeWorkspace(attempt.workspace);
 }
 
 // Lays out what earlier steps made; on a worker thread where files have to be copied.

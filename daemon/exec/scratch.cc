@@ -7,13 +7,17 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace beamline::exec {
 namespace {
+
+constexpr char kWorkspace[] = "/workspace";
 
 absl::Status MakeDirectory(const std::string& path) {
   if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return absl::OkStatus();
@@ -26,7 +30,7 @@ absl::Status MakeDirectory(const std::string& path) {
 }  // namespace
 
 std::string WorkspaceOf(const std::string& root, const run::RunId& run) {
-  return absl::StrCat(root, "/", run.ToString(), "/workspace");
+  return absl::StrCat(root, "/", run.ToString(), kWorkspace);
 }
 
 Scratch::Scratch(std::string root) : root_(std::move(root)) {
@@ -45,10 +49,16 @@ absl::StatusOr<std::string> Scratch::NewPath(const run::RunId& run) {
   return absl::StrCat(DirectoryOf(run), "/", prefix_, next_++);
 }
 
-absl::Status Scratch::MakeWorkspace(const run::RunId& run, const std::string& workspace) {
-  if (workspace != WorkspaceOf(root_, run)) return absl::OkStatus();
+absl::Status Scratch::MakeWorkspace(const std::string& workspace) {
+  absl::string_view id = workspace;
+  if (!absl::ConsumePrefix(&id, absl::StrCat(root_, "/")) ||
+      !absl::ConsumeSuffix(&id, kWorkspace)) {
+    return absl::OkStatus();
+  }
+  const std::optional<run::RunId> run = run::RunId::Parse({id.data(), id.size()});
+  if (!run) return absl::OkStatus();
   absl::Status made = MakeDirectory(root_);
-  if (made.ok()) made = MakeDirectory(DirectoryOf(run));
+  if (made.ok()) made = MakeDirectory(DirectoryOf(*run));
   return made.ok() ? MakeDirectory(workspace) : made;
 }
 

@@ -24,8 +24,9 @@ class Scratch {
   // A path in the run's directory, which exists; no file has it, now or after a restart. Errors:
   // ResourceExhausted, Unavailable, naming the directory.
   absl::StatusOr<std::string> NewPath(const run::RunId& run);
-  // Makes `workspace` if it is the one that WorkspaceOf gives to the run; any other is the caller's.
-  absl::Status MakeWorkspace(const run::RunId& run, const std::string& workspace);
+  // Makes `workspace` if it is the one that WorkspaceOf gives to a run: sub-flows work in that of
+  // the run that they belong to. Any other is the caller's.
+  absl::Status MakeWorkspace(const std::string& workspace);
   // Removes the run's directory and what is in it.
   void Forget(const run::RunId& run);
 

@@ -19,7 +19,7 @@ namespace beamline::ports {
 struct FlowVersion {
   std::string tenant, name;
   uint64_t version = 0;  // 1, 2, 3, … for each name
-  std::string digest;    // empty: the flow was removed at this point
+  std::string digest;    // of what is kept; empty: the flow was removed at this point
   absl::Time at;
   std::string actor;
   std::string workspace;  // absolute directory that runs by name start from
@@ -80,7 +80,8 @@ struct Registration {
   std::string actor, workspace;
   absl::Time at;
   std::vector<TriggerSpec> triggers;
-  std::string request_id;  // empty: not idempotent
+  std::string request_id;         // empty: not idempotent
+  std::vector<FlowSource> parts;  // where `flow` is a manifest: what it names
 };
 
 struct Registered {

@@ -10,6 +10,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "daemon/engine/stored_flow.h"
+#include "daemon/rpc/flow_bundle.h"
+#include "daemon/rpc/flow_files.h"
 #include "daemon/rpc/flow_triggers.h"
 #include "daemon/rpc/named_flow.h"
 #include "daemon/rpc/refusal.h"
@@ -51,14 +54,62 @@ absl::StatusOr<std::string> Cursor(const std::string& token) {
   return std::string(cursor);
 }
 
-absl::Status CheckRegister(const v1::RegisterFlowRequest& request) {
+absl::Status CheckRegister(const Caller& caller, const v1::RegisterFlowRequest& request) {
   if (request.flow_source().size() > kFlowBytesMax) {
     return TooLarge("flow_source", request.flow_source().size(), kFlowBytesMax);
   }
   if (request.request_id().size() > kRequestIdBytesMax) {
     return TooLarge("request_id", request.request_id().size(), kRequestIdBytesMax);
   }
-  return CheckWorkspace(request.workspace());
+  if (absl::Status status = CheckFlowFiles(request.files()); !status.ok()) return status;
+  if (!caller.remote || request.workspace().empty()) return CheckWorkspace(request.workspace());
+  return Refusal(Reason::kLocalOnly,
+                 "workspace: runs of a flow that is registered over the network get directories of "
+                 "their own; leave it empty")
+      .With("field", "workspace");
+}
+
+// The flow with its files, if it may be registered.
+absl::StatusOr<FlowBundle> LoadNew(const Backend& backend, const v1::RegisterFlowRequest& request) {
+  absl::StatusOr<FlowBundle> bundle =
+      LoadBundle(backend, request.flow_source(), request.files(), engine::FlowCache::Flow::kNew);
+  if (!bundle.ok()) return bundle;
+  if (!bundle->problems.empty()) return RefuseFlow(bundle->problems);
+  if (absl::Status status = CheckDigest(*bundle, request.check_digest()); !status.ok()) {
+    return status;
+  }
+  return bundle;
+}
+
+ports::Registration RegistrationOf(const Backend& backend, const Caller& caller,
+                                   const v1::RegisterFlowRequest& request, FlowBundle bundle) {
+  const flowspec::Flow& flow = bundle.flow->flow();
+  const ports::FlowSource itself{flow.digest, flow.name, flow.source};
+  ports::Registration registration{.tenant = kTenant,
+                                   .flow = engine::KeptAs(itself, bundle.files),
+                                   .actor = caller.actor,
+                                   .workspace = request.workspace(),
+                                   .at = backend.clock.Now(),
+                                   .triggers = TriggerSpecs(flow),
+                                   .request_id = request.request_id()};
+  if (!bundle.files.empty()) {
+    registration.parts = std::move(bundle.sources);
+    registration.parts.push_back(itself);
+  }
+  if (registration.workspace.empty() && !caller.remote) registration.workspace = "/";
+  return registration;
+}
+
+absl::Status AddFiles(const Backend& backend, const engine::StoredFlow& kept,
+                      v1::GetFlowResponse* response) {
+  for (const run::BundledFlow& file : kept.files) {
+    const auto source = backend.events.GetFlow(file.digest);
+    if (!source.ok()) return source.status();
+    v1::FlowFile* wire = response->add_files();
+    wire->set_path(file.path);
+    wire->set_source(source->source);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RefuseReuse(const absl::Status& status, const std::string& request_id) {
@@ -83,25 +134,11 @@ void Write(const Backend& backend, Work work, Then then) {
 void RegisterFlow(const Backend& backend, const Caller& caller,
                   const v1::RegisterFlowRequest& request, v1::RegisterFlowResponse* response,
                   Done done) {
-  if (absl::Status status = CheckRegister(request); !status.ok()) return done(status);
-  engine::FlowCache::Loaded loaded =
-      backend.engine.flows().Load(request.flow_source(), engine::FlowCache::Flow::kNew);
-  if (loaded.flow == nullptr) return done(RefuseFlow(loaded.findings));
-  const flowspec::Flow& flow = loaded.flow->flow();
-  if (!request.check_digest().empty() && request.check_digest() != flow.digest) {
-    return done(
-        Refusal(Reason::kDigestMismatch, "the flow is not the one that was looked at before")
-            .With("digest", flow.digest)
-            .Precondition("DIGEST", flow.name, absl::StrCat("the flow's digest is ", flow.digest)));
-  }
-  ports::Registration registration{
-      .tenant = kTenant,
-      .flow = {flow.digest, flow.name, flow.source},
-      .actor = caller.actor,
-      .workspace = request.workspace().empty() ? "/" : request.workspace(),
-      .at = backend.clock.Now(),
-      .triggers = TriggerSpecs(flow),
-      .request_id = request.request_id()};
+  if (absl::Status status = CheckRegister(caller, request); !status.ok()) return done(status);
+  absl::StatusOr<FlowBundle> bundle = LoadNew(backend, request);
+  if (!bundle.ok()) return done(bundle.status());
+  const ports::Registration registration =
+      RegistrationOf(backend, caller, request, *std::move(bundle));
   Write(
       backend, [&backend, registration] { return backend.flows.Register(registration); },
       [&backend, &request, response,
@@ -135,12 +172,13 @@ void GetFlow(const Backend& backend, const v1::GetFlowRequest& request,
   backend.reads.Do([&backend, &request, response, done = std::move(done)] {
     const absl::StatusOr<NamedFlow> named = FindFlow(backend, request.flow());
     if (!named.ok()) return done(named.status());
-    const auto source = backend.events.GetFlow(named->version.digest);
-    if (!source.ok()) return done(source.status());
+    const auto kept = engine::ReadFlow(backend.events, named->version.digest);
+    if (!kept.ok()) return done(kept.status());
     ToWire(named->version, response->mutable_flow()->mutable_version());
-    response->set_flow_source(source->source);
+    response->set_flow_source(kept->flow.source);
     response->set_current(named->current);
-    if (const auto flow = backend.engine.flows().Load(source->source).flow) {
+    if (absl::Status files = AddFiles(backend, *kept, response); !files.ok()) return done(files);
+    if (const auto flow = backend.engine.flows().Load(kept->flow.source).flow) {
       response->mutable_flow()->set_description(flow->flow().description);
       for (const auto& [key, value] : flow->flow().labels) {
         v1::Label* label = response->add_labels();

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "daemon/rpc/check_flow.h"
+#include "daemon/rpc/flow_bundle.h"
 #include "daemon/rpc/flow_files.h"
 #include "daemon/rpc/named_flow.h"
 #include "daemon/rpc/refusal.h"
@@ -55,8 +55,12 @@ absl::Status CheckSizes(const v1::StartRunRequest& request) {
 
 // One of the two ways to say which flow is meant.
 absl::Status CheckSource(const v1::StartRunRequest& request) {
-  if (request.flow().empty() || request.flow_source().empty()) return absl::OkStatus();
-  return InvalidField("flow", "give a registered flow or a source, not both");
+  if (request.flow().empty()) return absl::OkStatus();
+  if (!request.flow_source().empty()) {
+    return InvalidField("flow", "give a registered flow or a source, not both");
+  }
+  if (request.files().empty()) return absl::OkStatus();
+  return InvalidField("files", "a registered flow brings its own along");
 }
 
 absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violations) {
@@ -108,20 +112,20 @@ absl::Status CheckSteps(const flowspec::Flow& flow, const v1::StartRunRequest& r
 
 // Nothing is recorded of a run that could not do its work here. A request that has started its run
 // already is told of that one, whatever the daemon has by now.
-absl::Status CheckMissing(const Backend& backend, const flowspec::Flow& flow,
-                          const v1::StartRunRequest& request) {
-  const std::string& request_id = request.request_id();
-  absl::StatusOr<flowspec::Findings> missing = WhatIsMissing(backend, flow);
-  if (missing.ok() && !request.llm_answers().empty()) {  // then no model is asked
-    std::erase_if(*missing, [](const flowspec::Finding& f) { return f.code == "BL0603"; });
+absl::Status CheckBundle(const Backend& backend, const FlowBundle& bundle,
+                         const v1::StartRunRequest& request) {
+  absl::StatusOr<std::vector<FileFinding>> wrong = WhatIsWrong(backend, bundle);
+  if (!wrong.ok()) return wrong.status();
+  if (!request.llm_answers().empty()) {  // then no model is asked
+    std::erase_if(*wrong, [](const FileFinding& f) { return f.finding.code == "BL0603"; });
   }
-  if (!missing.ok()) return missing.status();
-  if (missing->empty()) return absl::OkStatus();
+  if (wrong->empty()) return absl::OkStatus();
+  const std::string& request_id = request.request_id();
   if (!request_id.empty()) {
     const auto known = backend.events.FindRequest(kTenant, request_id);
     if (known.ok() && known->has_value()) return absl::OkStatus();
   }
-  return RefuseFlow(*missing);
+  return RefuseFlow(*wrong);
 }
 
 // The flow's labels, and over them those of the request; sorted.
@@ -189,50 +193,29 @@ absl::Status ReadTraceId(const Backend& backend, const run::RunId& id, std::stri
 }
 
 // The flow that the request means, ready to run. A registered one brings its `workspace`.
-absl::StatusOr<std::shared_ptr<const engine::CompiledFlow>> LoadFlow(
-    const Backend& backend, const v1::StartRunRequest& request, std::string* workspace) {
-  std::string registered;
-  if (!request.flow().empty()) {
-    absl::StatusOr<NamedFlow> named = FindFlow(backend, request.flow());
-    if (!named.ok()) return named.status();
-    const auto source = backend.events.GetFlow(named->version.digest);
-    if (!source.ok()) return source.status();
-    registered = source->source;
-    *workspace = named->version.workspace;
+absl::StatusOr<FlowBundle> LoadFlow(const Backend& backend, const v1::StartRunRequest& request,
+                                    std::string* workspace) {
+  if (request.flow().empty()) {
+    return LoadBundle(backend, request.flow_source(), request.files(),
+                      engine::FlowCache::Flow::kNew);
   }
-  engine::FlowCache& flows = backend.engine.flows();
-  engine::FlowCache::Loaded loaded =
-      request.flow().empty() ? flows.Load(request.flow_source(), engine::FlowCache::Flow::kNew)
-                             : flows.Load(registered);
-  if (loaded.flow == nullptr) return RefuseFlow(loaded.findings);
-  return std::move(loaded.flow);
+  absl::StatusOr<NamedFlow> named = FindFlow(backend, request.flow());
+  if (!named.ok()) return named.status();
+  *workspace = named->version.workspace;
+  return LoadKept(backend, named->version.digest);
+}
+
+// Where the run works: where the request says, where the flow was registered from, or, of what came
+// over the network, in a directory of its own.
+void SetWorkspace(const Backend& backend, const Caller& caller, const v1::StartRunRequest& request,
+                  const std::string& registered, engine::StartRequest* start) {
+  start->workspace = request.workspace().empty() ? registered : request.workspace();
+  if (!start->workspace.empty()) return;
+  if (caller.remote || !request.flow().empty()) start->workspace_of = backend.workspace_of;
+  start->workspace = "/";
 }
 
 }  // namespace
-
-absl::Status RefuseFlow(const flowspec::Findings& findings) {
-  std::vector<const flowspec::Finding*> errors;
-  for (const flowspec::Finding& finding : findings) {
-    if (finding.severity == flowspec::Severity::kError) errors.push_back(&finding);
-  }
-  // BL05xx: what is valid, but not executable by this release. BL06xx: nor by this daemon.
-  const bool valid = std::all_of(errors.begin(), errors.end(), [](const flowspec::Finding* error) {
-    return error->code.rfind("BL05", 0) == 0 || error->code.rfind("BL06", 0) == 0;
-  });
-  std::string message = absl::StrCat("the flow ", valid ? "cannot run" : "is not valid", ": ",
-                                     errors.empty() ? "" : errors.front()->message);
-  if (errors.size() > 1) absl::StrAppend(&message, " (and ", errors.size() - 1, " more)");
-  Refusal refusal(valid ? Reason::kFlowNotExecutable : Reason::kFlowInvalid, std::move(message));
-  refusal.With("errors", absl::StrCat(errors.size()));
-  if (errors.size() > kViolationsMax) errors.resize(kViolationsMax);
-  for (const flowspec::Finding* error : errors) {
-    std::string description = error->message;
-    if (!error->help.empty()) absl::StrAppend(&description, " (", error->help, ")");
-    refusal.Violation(absl::StrCat("flow_source:", error->span.line, ":", error->span.column),
-                      std::move(description), error->code);
-  }
-  return refusal;
-}
 
 absl::Status CheckWorkspace(const std::string& workspace) {
   if (workspace.size() > kPathBytesMax)
@@ -260,24 +243,20 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
   if (absl::Status status = CheckFlowFiles(request.files()); !status.ok()) return status;
   if (absl::Status status = CheckAnswers(request.llm_answers()); !status.ok()) return status;
   std::string workspace;
-  auto loaded = LoadFlow(backend, request, &workspace);
-  if (!loaded.ok()) return loaded.status();
-  const flowspec::Flow& flow = (*loaded)->flow();
-  if (!request.check_digest().empty() && request.check_digest() != flow.digest) {
-    return Refusal(Reason::kDigestMismatch, "the flow is not the one that was looked at before")
-        .With("digest", flow.digest)
-        .Precondition("DIGEST", flow.name, absl::StrCat("the flow's digest is ", flow.digest));
-  }
-  if (absl::Status status = CheckSteps(flow, request); !status.ok()) return status;
-  if (absl::Status status = CheckMissing(backend, flow, request); !status.ok()) {
+  absl::StatusOr<FlowBundle> bundle = LoadFlow(backend, request, &workspace);
+  if (!bundle.ok()) return bundle.status();
+  const flowspec::Flow& flow = bundle->flow->flow();
+  if (absl::Status status = CheckDigest(*bundle, request.check_digest()); !status.ok()) {
     return status;
   }
+  if (absl::Status status = CheckSteps(flow, request); !status.ok()) return status;
+  if (absl::Status status = CheckBundle(backend, *bundle, request); !status.ok()) return status;
   flowspec::CheckedInputs inputs =
       flowspec::CheckInputs(flow, request.inputs().empty() ? "{}" : request.inputs());
   if (!inputs.violations.empty()) return RefuseInputs(inputs.violations);
 
   engine::StartRequest start;
-  start.flow = *std::move(loaded);
+  start.flow = bundle->flow;
   start.inputs_json = std::move(inputs.json);
   start.sensitive = std::move(inputs.sensitive);
   start.labels = MergeLabels(flow, request);
@@ -286,13 +265,9 @@ absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Ca
   start.trace_id =
       TraceIdOf(request.traceparent().empty() ? caller.traceparent : request.traceparent());
   if (start.trace_id.empty()) start.trace_id = NewTraceId(backend.clock);
-  start.workspace = request.workspace().empty() ? workspace : request.workspace();
-  if (start.workspace.empty() && caller.remote) start.workspace_of = backend.workspace_of;
-  if (start.workspace.empty()) start.workspace = "/";
-  for (const v1::FlowFile& file : request.files()) {
-    start.files.push_back({file.path(), flowspec::Sha256Hex(file.source())});
-    start.sources.push_back({start.files.back().digest, file.path(), file.source()});
-  }
+  SetWorkspace(backend, caller, request, workspace, &start);
+  start.files = std::move(bundle->files);
+  start.sources = std::move(bundle->sources);
   start.request_id = request.request_id();
   if (!start.request_id.empty()) start.request_hash = HashOf(request, start);
   start.break_at = {request.break_at().begin(), request.break_at().end()};

@@ -16,14 +16,11 @@ inline constexpr size_t kLabelValueBytesMax = 1024;
 inline constexpr size_t kPathBytesMax = 4096;
 inline constexpr size_t kRequestIdBytesMax = 128;
 
-// The refusal of a flow with these findings. REQUIRES: one of them is an error.
-absl::Status RefuseFlow(const flowspec::Findings& findings);
-
 // Ok for an absolute path, and for none.
 absl::Status CheckWorkspace(const std::string& workspace);
 
-// Everything that can be wrong with `request` is found here; nothing is recorded. May parse the
-// flow (some 20 ms), where it is new.
+// Everything that can be wrong with `request` is found here; nothing is recorded. May parse
+// the flow and its files (some 20 ms each), where they are new.
 absl::StatusOr<engine::StartRequest> CheckStart(const Backend& backend, const Caller& caller,
                                                 const v1::StartRunRequest& request);
 

@@ -3,17 +3,21 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/engine/evaluation.h"
 #include "daemon/engine/scope.h"
+#include "daemon/engine/stored_flow.h"
 #include "daemon/engine/values.h"
 #include "flowspec/cron.h"
 #include "flowspec/digest.h"
 #include "flowspec/inputs.h"
+#include "flowspec/json_array.h"
 
 namespace beamline::schedule {
 namespace {
@@ -29,6 +33,39 @@ std::string TimeText(absl::Time time, absl::TimeZone zone) {
 const char* StatusWord(ports::RunStatus status) {
   if (status == ports::RunStatus::kSucceeded) return "succeeded";
   return status == ports::RunStatus::kFailed ? "failed" : "cancelled";
+}
+
+// The start of the run, or nothing if it is gone.
+absl::StatusOr<std::optional<run::RunStarted>> StartOf(const Sources& sources,
+                                                       const run::RunId& id) {
+  const auto first = sources.events.Read(id, 0, 1);
+  if (absl::IsNotFound(first.status())) return std::nullopt;
+  if (!first.ok()) return first.status();
+  if (first->empty()) return std::nullopt;
+  const auto* started = std::get_if<run::RunStarted>(&first->front().fact);
+  return started == nullptr ? std::nullopt : std::optional<run::RunStarted>(*started);
+}
+
+// How many `flow` triggers in a row led to this run. A sub-flow's run is its parent's doing.
+absl::StatusOr<int> ChainOf(const Sources& sources, run::RunId id) {
+  while (true) {
+    const auto start = StartOf(sources, id);
+    if (!start.ok()) return start.status();
+    if (!start->has_value()) return 0;
+    if ((*start)->trigger.absent()) {
+      if (!(*start)->parent) return 0;
+      id = (*start)->parent->run;
+      continue;
+    }
+    const auto trigger = engine::Load((*start)->trigger, sources.blobs);
+    if (!trigger.ok()) return trigger.status();
+    int chain = 0;
+    for (const auto& [key, value] : flowspec::ObjectMembers(*trigger)) {
+      if (key != "\"chain\"") continue;
+      if (!absl::SimpleAtoi(absl::string_view(value.data(), value.size()), &chain)) chain = 0;
+    }
+    return chain;
+  }
 }
 
 // The outputs that a run had in the end, as JSON text; "null" if it came to none.
@@ -48,14 +85,25 @@ absl::StatusOr<std::string> OutputsOf(const Sources& sources, const run::RunId& 
   }
 }
 
-absl::StatusOr<std::shared_ptr<const engine::CompiledFlow>> LoadFlow(
-    const Sources& sources, const ports::TriggerRow& trigger) {
-  const auto source = sources.events.GetFlow(trigger.digest);
-  if (!source.ok()) return source.status();
-  engine::FlowCache::Loaded loaded = sources.flows.Load(source->source);
-  if (loaded.flow != nullptr) return std::move(loaded.flow);
+// The registered flow, ready to run, with what it brings along.
+absl::Status LoadFlow(const Sources& sources, const ports::TriggerRow& trigger,
+                      engine::StartRequest* request) {
+  absl::StatusOr<engine::StoredFlow> stored = engine::ReadFlow(sources.events, trigger.digest);
+  if (!stored.ok()) return stored.status();
+  engine::FlowCache::Loaded loaded = sources.flows.Load(stored->flow.source);
+  if (loaded.flow == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the flow cannot run any more: ", loaded.findings.front().message));
+  }
+  request->flow = std::move(loaded.flow);
+  request->files = std::move(stored->files);
+  return absl::OkStatus();
+}
+
+absl::Status EndOfChain(const std::string& flow) {
   return absl::FailedPreconditionError(
-      absl::StrCat("the flow cannot run any more: ", loaded.findings.front().message));
+      absl::StrCat("a run of `", flow, "` ended ", kChainMax,
+                   " `flow` triggers after the first run; do flows start each other in a circle?"));
 }
 
 absl::StatusOr<std::string> EvaluateInputs(const Sources& sources, const std::string& tenant,
@@ -100,11 +148,19 @@ absl::StatusOr<std::string> OccasionJson(const Sources& sources, const ports::Tr
   if (due.cause) {
     const auto row = sources.events.GetRun(*due.cause);
     if (!row.ok()) return row.status();
+    const auto start = StartOf(sources, *due.cause);
+    if (!start.ok()) return start.status();
+    if (start->has_value() && !(*start)->llm_answers.absent()) {
+      return absl::AbortedError("the run was a rehearsal: its models were answered by a recording");
+    }
+    const absl::StatusOr<int> chain = ChainOf(sources, *due.cause);
+    if (!chain.ok()) return chain.status();
+    if (*chain >= kChainMax) return EndOfChain(row->flow_name);
     const auto outputs = OutputsOf(sources, *due.cause);
     if (!outputs.ok()) return outputs.status();
     absl::StrAppend(&json, ",\"run_id\":\"", due.cause->ToString(), "\",\"status\":\"",
                     StatusWord(row->status), "\",\"flow\":", flowspec::QuoteJson(row->flow_name),
-                    ",\"outputs\":", *outputs);
+                    ",\"chain\":", *chain + 1, ",\"outputs\":", *outputs);
   }
   return absl::StrCat(json, "}");
 }
@@ -112,25 +168,23 @@ absl::StatusOr<std::string> OccasionJson(const Sources& sources, const ports::Tr
 absl::StatusOr<engine::StartRequest> MakeRequest(const Sources& sources,
                                                  const ports::TriggerRow& trigger,
                                                  const ports::DueStart& due) {
-  auto flow = LoadFlow(sources, trigger);
-  if (!flow.ok()) return flow.status();
-  const std::vector<flowspec::Trigger>& triggers = (*flow)->flow().triggers;
+  engine::StartRequest request;
+  if (absl::Status status = LoadFlow(sources, trigger, &request); !status.ok()) return status;
+  const flowspec::Flow& flow = request.flow->flow();
+  const std::vector<flowspec::Trigger>& triggers = flow.triggers;
   const auto index = static_cast<size_t>(trigger.spec.index);
   if (index >= triggers.size()) return absl::InternalError("the flow has no such trigger");
   auto occasion = OccasionJson(sources, trigger, due);
   if (!occasion.ok()) return occasion.status();
-  auto json =
-      EvaluateInputs(sources, trigger.tenant, **flow, triggers[index], *occasion);
+  auto json = EvaluateInputs(sources, trigger.tenant, *request.flow, triggers[index], *occasion);
   if (!json.ok()) return json.status();
-  flowspec::CheckedInputs inputs = flowspec::CheckInputs((*flow)->flow(), *json);
+  flowspec::CheckedInputs inputs = flowspec::CheckInputs(flow, *json);
   if (!inputs.violations.empty()) {
     const flowspec::InputViolation& first = inputs.violations.front();
     return absl::InvalidArgumentError(absl::StrCat("input `", first.name, "`: ", first.message));
   }
-  engine::StartRequest request;
-  request.labels = (*flow)->flow().labels;
+  request.labels = flow.labels;
   std::sort(request.labels.begin(), request.labels.end());
-  request.flow = *std::move(flow);
   request.inputs_json = std::move(inputs.json);
   request.sensitive = std::move(inputs.sensitive);
   request.trigger = *std::move(occasion);
@@ -138,6 +192,7 @@ absl::StatusOr<engine::StartRequest> MakeRequest(const Sources& sources,
   request.tenant = trigger.tenant;
   request.trace_id = NewTraceId(sources.clock);
   request.workspace = trigger.workspace;
+  if (request.workspace.empty()) request.workspace_of = sources.workspace_of;
   request.request_id = RequestIdOf(trigger, due);
   // Not of the flow or its inputs: after a crash the start may be made of a newer version.
   request.request_hash = flowspec::Sha256Hex(request.request_id);

@@ -121,7 +121,9 @@ void Scheduler::Conclude(const Attempt& attempt, absl::Time now, Changes* change
     change.run = entry.row.run = attempt.result->run;
     Note(entry, &change, attempt.due.scheduled_at, now, "started", "");
   } else {
-    Note(entry, &change, attempt.due.scheduled_at, now, "failed", std::string(status.message()));
+    Note(entry, &change, attempt.due.scheduled_at, now,
+         absl::IsAborted(status) && attempt.due.cause ? "skipped" : "failed",
+         std::string(status.message()));
   }
   changes->push_back(std::move(change));
   std::erase_if(entry.due, [&](const ports::DueStart& due) { return due.no == attempt.due.no; });

@@ -87,6 +87,7 @@ absl::StatusOr<Registered> MemoryStore::Register(const Registration& registratio
   Registered result{{registration.tenant, name, 0, registration.flow.digest, registration.at,
                      registration.actor, registration.workspace}};
   flows_.try_emplace(registration.flow.digest, registration.flow);
+  for (const ports::FlowSource& part : registration.parts) flows_.try_emplace(part.digest, part);
   AddVersion(&result.version, registration.request_id);
   ReplaceTriggers({registration.tenant, name}, registration.triggers, registration.at);
   return result;

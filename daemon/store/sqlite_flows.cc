@@ -55,6 +55,9 @@ absl::StatusOr<Registered> SqliteStore::Register(const Registration& registratio
   absl::Status status = Transact([&] {
     if (result.existing) return InsertFlowRequest(db_, registration.request_id, version);
     absl::Status s = runs_.InsertFlow(registration.flow);
+    for (const ports::FlowSource& part : registration.parts) {
+      if (s.ok()) s = runs_.InsertFlow(part);
+    }
     if (s.ok()) s = InsertFlowVersion(db_, &version);
     if (s.ok()) s = InsertFlowRequest(db_, registration.request_id, version);
     if (!s.ok()) return s;

@@ -1,7 +1,11 @@
 // Sub-flows, signals between runs, turns, keys and the cache.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tests/engine/fake_world.h"
 
 namespace beamline::engine {
@@ -66,6 +70,34 @@ TEST_CASE("a sub-flow that fails fails its step; one that is not there says so")
   bench.files.clear();
   const run::RunId lost = bench.Run(kParent);
   CHECK(absl::StrContains(bench.History(lost).back(), "did not come with the flow"));
+}
+
+TEST_CASE("a sub-flow that takes too long is stopped, and tried again as another run") {
+  Bench bench;
+  bench.files = {{"child.flow.yaml", kChild}};
+  const run::RunId parent = bench.Run(
+      "beamline: flow/v1\nname: parent\nsteps:\n"
+      "  - {id: sub, timeout: 1m, retry: {max: 2, initial: 1s, jitter: none}, "
+      "flow: {uses: ./child.flow.yaml, inputs: {n: 4}}}\n");
+  const run::RunId first = ChildOf(bench, "child");
+  bench.Pass(absl::Seconds(59));
+  CHECK(bench.executor->stops.empty());
+  bench.Pass(absl::Seconds(1));
+  CHECK(bench.executor->stops == std::vector<std::string>{"work#1 cancel"});
+  run::ReportAttempt stopped;
+  stopped.outcome = run::Outcome::kStopped;
+  bench.executor->Finish("work", stopped);
+  bench.Settle();
+  CHECK(bench.StatusOf(first) == ports::RunStatus::kCancelled);
+  CHECK(absl::StrContains(absl::StrJoin(bench.History(parent), "\n"), "sub#1 failed timeout"));
+  bench.Pass(absl::Seconds(1));
+  const run::RunId second = ChildOf(bench, "child");
+  CHECK(second != first);
+  bench.executor->Succeed("work", R"({"n":4})");
+  bench.Settle();
+  CHECK(bench.StatusOf(parent) == ports::RunStatus::kSucceeded);
+  bench.Pass(absl::Minutes(1));  // the timer of what is over says nothing
+  CHECK(bench.StatusOf(second) == ports::RunStatus::kSucceeded);
 }
 
 TEST_CASE("cancelling a run cancels what it runs below it") {
@@ -235,6 +267,62 @@ TEST_CASE("a step that waits for its turn can be cancelled, and lets the next on
   bench.executor->Succeed("a");
   bench.Settle();
   CHECK(bench.StatusOf(third) == ports::RunStatus::kSucceeded);
+}
+
+// "a waits for beta: 1 ahead" of each wait; runs by their place in `runs`.
+std::vector<std::string> TurnsOf(Bench& bench, const std::vector<run::RunId>& runs, size_t who) {
+  std::vector<std::string> lines;
+  const ports::RunRow row = *bench.disk.GetRun(runs[who]);
+  bench.engine->LookAtTurns(row.id, row.tenant, row.turn, [&](const std::vector<TurnWait>& waits) {
+    for (const TurnWait& wait : waits) {
+      std::string line = absl::StrCat(wait.path, " ", wait.key, " held by");
+      for (const TurnWait::Holder& holder : wait.holders) {
+        const auto at = std::find(runs.begin(), runs.end(), holder.run) - runs.begin();
+        absl::StrAppend(&line, " ", at, "/", holder.path);
+      }
+      lines.push_back(absl::StrCat(line, ", ", wait.ahead, " ahead"));
+    }
+  });
+  bench.Settle();
+  return lines;
+}
+
+TEST_CASE("who waits for a turn can be told who has it, and how many come before") {
+  using Lines = std::vector<std::string>;
+  Bench bench;
+  std::string flow = OneStep("", "    concurrency: {key: db, limit: 1}\n");
+  std::vector<run::RunId> runs = {bench.Run(flow), bench.Run(flow), bench.Run(flow)};
+  CHECK(TurnsOf(bench, runs, 0).empty());
+  CHECK(TurnsOf(bench, runs, 1) == Lines{"a one/a/\"db\" held by 0/a, 0 ahead"});
+  CHECK(TurnsOf(bench, runs, 2) == Lines{"a one/a/\"db\" held by 0/a, 1 ahead"});
+  bench.executor->Succeed("a");
+  bench.Settle();
+  CHECK(TurnsOf(bench, runs, 2) == Lines{"a one/a/\"db\" held by 1/a, 0 ahead"});
+
+  flow = OneStep("concurrency: {key: x}\n", "");
+  runs = {bench.Run(flow), bench.Run(flow)};
+  CHECK(TurnsOf(bench, runs, 1) == Lines{" one/x held by 0/, 0 ahead"});
+  bench.Crash();
+  bench.Settle();
+  CHECK(TurnsOf(bench, runs, 1) == Lines{" one/x held by 0/, 0 ahead"});
+}
+
+TEST_CASE("a rehearsal has no idempotency key, and neither uses nor fills a cache") {
+  Bench bench;
+  const std::string flow = OneStep("idempotency: {key: k}\n", "    cache: {key: x}\n");
+  bench.llm_answers = run::Value::Json(R"({"responses":{}})");
+  const run::RunId rehearsal = bench.Run(flow);
+  bench.executor->Succeed("a", R"({"n":1})");
+  bench.Settle();
+  bench.llm_answers = run::Value();
+  const run::RunId real = bench.Run(flow);
+  CHECK(real != rehearsal);
+  REQUIRE(bench.executor->started.size() == 2);  // nothing was cached
+  bench.executor->Succeed("a", R"({"n":2})");
+  bench.Settle();
+  bench.llm_answers = run::Value::Json(R"({"responses":{}})");
+  CHECK(bench.Run(flow) != real);
+  CHECK(bench.executor->started.size() == 3);  // although it is cached now
 }
 
 TEST_CASE("a cached output is taken over until it expires") {

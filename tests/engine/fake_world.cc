@@ -122,6 +122,7 @@ void Bench::Begin(const std::string& yaml, const std::string& inputs, const std:
   request.request_id = request_id;
   request.request_hash = request_hash;
   request.break_at = break_at;
+  request.llm_answers = llm_answers;
   for (const auto& [path, source] : files) {
     request.files.push_back({path, flowspec::Sha256Hex(source)});
     request.sources.push_back({request.files.back().digest, path, source});

@@ -109,9 +109,10 @@ class Bench {
   std::unique_ptr<FakeExecutor> executor;
   std::unique_ptr<Engine> engine;
   std::vector<absl::StatusOr<Started>> starts;  // answers to Begin
-  // What the next runs bring along: files by path, steps to be held.
+  // What the next runs bring along: files by path, steps to be held, answers in place of models.
   std::map<std::string, std::string> files;
   std::vector<std::string> break_at;
+  run::Value llm_answers;
   std::vector<absl::Status> fatal;
 
  private:

@@ -75,5 +75,38 @@ TEST_CASE("names in a bundle are relative and normalised") {
   CHECK_FALSE(IsBundlePath(std::string(kBundlePathBytesMax + 1, 'a')));
 }
 
+std::string Digit64(char digit) { return std::string(64, digit); }
+
+TEST_CASE("the digest of a flow covers the files that it brings, in whatever order they come") {
+  const Manifest alone = MakeManifest(Digit64('a'), {});
+  CHECK(alone.Digest() == Digit64('a'));  // nothing but itself
+  const Manifest both = MakeManifest(
+      Digit64('a'), {{"lib/x y.flow.yaml", Digit64('c')}, {"b.flow.yaml", Digit64('b')}});
+  CHECK(both.Digest() == MakeManifest(Digit64('a'), {{"b.flow.yaml", Digit64('b')},
+                                                     {"lib/x y.flow.yaml", Digit64('c')}})
+                             .Digest());
+  CHECK(both.Digest() != alone.Digest());
+  CHECK(both.Digest() != MakeManifest(Digit64('a'), {{"lib/x y.flow.yaml", Digit64('b')},
+                                                     {"b.flow.yaml", Digit64('c')}})
+                             .Digest());
+  const std::optional<Manifest> read = ReadManifest(both.Text());
+  REQUIRE(read.has_value());
+  CHECK(read->flow == Digit64('a'));
+  REQUIRE(read->files.size() == 2);
+  CHECK(read->files[1].path == "lib/x y.flow.yaml");
+  CHECK(read->Digest() == both.Digest());
+}
+
+TEST_CASE("no flow passes for a manifest, and no broken one is read") {
+  const std::string text = MakeManifest(Digit64('a'), {{"b.flow.yaml", Digit64('b')}}).Text();
+  CHECK(ParseFlow(text).flow == nullptr);
+  CHECK_FALSE(ReadManifest("beamline: flow/v1\nname: a\nsteps: [{id: a, run: 'true'}]\n"));
+  for (size_t length = 0; length < text.size(); ++length) {
+    CAPTURE(length);
+    CHECK_FALSE(ReadManifest(text.substr(0, length)));
+  }
+  CHECK_FALSE(ReadManifest(text + Digit64('c') + " ../c.flow.yaml\n"));
+}
+
 }  // namespace
 }  // namespace beamline::flowspec

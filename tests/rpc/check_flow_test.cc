@@ -124,6 +124,60 @@ TEST_CASE_FIXTURE(Fixture, "a run that could not do its work is refused before i
             .ok());
 }
 
+TEST_CASE_FIXTURE(Fixture, "what is wrong in a file that comes along is found before it runs") {
+  REQUIRE(listens);
+  struct Case {
+    const char *file, *reason, *field, *message;
+  };
+  const Case cases[] = {
+      {"steps: [{id: a, agent: {model: taped/any, prompt: p}}]", "FLOW_NOT_EXECUTABLE",
+       "lib/b.flow.yaml:3:14",
+       "the flow cannot run: lib/b.flow.yaml:3: step `a` of kind `agent` cannot be executed by "
+       "this "
+       "release yet"},
+      {"steps: [{id: a, llm: {route: nobody, prompt: p}}]", "FLOW_NOT_EXECUTABLE",
+       "lib/b.flow.yaml:3:14", "lib/b.flow.yaml:3: route `nobody`"},
+      {"secrets: {s: {store: x}}\nsteps: [{id: a, env: {A: {secret: s}}, run: 'true'}]",
+       "FLOW_NOT_EXECUTABLE", "lib/b.flow.yaml:4:14", "`store` secret `s`"},
+      {"steps: [{id: a, run: 'true', neeeds: [b]}]", "FLOW_INVALID", "lib/b.flow.yaml:3:30",
+       "lib/b.flow.yaml:3: unknown key `neeeds`"},
+      {"steps: [{id: a, set: {v: '${{ 1 + }}'}}]", "FLOW_INVALID", "lib/b.flow.yaml:3:35",
+       "lib/b.flow.yaml:3: "},
+      {"inputs: {n: {type: integer}}\nsteps: [{id: a, run: 'true'}]", "FLOW_INVALID",
+       "flow_source:3:14", "`./lib/b.flow.yaml` needs the input `n`"},
+      {"steps: [{id: a, flow: {uses: ./c.flow.yaml}}]", "FLOW_INVALID", "lib/b.flow.yaml:3:14",
+       "lib/b.flow.yaml:3: `./c.flow.yaml` cannot be used"},
+  };
+  for (const Case& one : cases) {
+    CAPTURE(one.file);
+    v1::StartRunRequest request;
+    request.set_flow_source(
+        absl::StrCat(kHead, "steps: [{id: a, flow: {uses: ./lib/b.flow.yaml}}]\n"));
+    v1::FlowFile* file = request.add_files();
+    file->set_path("lib/b.flow.yaml");
+    file->set_source(absl::StrCat("beamline: flow/v1\nname: b\n", one.file, "\n"));
+    const absl::Status status = client.Start(request).status();
+    CAPTURE(status.message());
+    CHECK(ReasonOf(status) == one.reason);
+    REQUIRE(DetailsOf(status).violations.size() == 1);
+    CHECK(DetailsOf(status).violations[0].field() == one.field);
+    CHECK(status.message().find(one.message) != status.message().npos);
+
+    v1::RegisterFlowRequest registration;
+    registration.set_flow_source(request.flow_source());
+    *registration.add_files() = *file;
+    const bool of_this_daemon = status.message().find("route") != status.message().npos;
+    CHECK(client.Register(registration).ok() == of_this_daemon);  // it may have the route later
+  }
+  CHECK(client.List({})->runs_size() == 0);
+  // And a file that did not come at all.
+  const absl::Status status =
+      client.StartFlow(absl::StrCat(kHead, "steps: [{id: a, flow: {uses: ./gone.flow.yaml}}]\n"))
+          .status();
+  CHECK(ReasonOf(status) == "FLOW_INVALID");
+  CHECK(DetailsOf(status).violations[0].reason() == "BL0410");
+}
+
 TEST_CASE_FIXTURE(Fixture, "a request whose run is there gets it, whatever is missing by now") {
   REQUIRE(listens);
   v1::StartRunRequest request;

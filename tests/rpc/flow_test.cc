@@ -111,6 +111,65 @@ TEST_CASE_FIXTURE(Fixture, "a run by name is of the version that the name means 
   CHECK(client.Get(runs->runs(0).id())->run().workspace() == "/work");
 }
 
+// A flow that hands on what the file beside it says, and that file.
+v1::RegisterFlowRequest Pair(const std::string& word) {
+  v1::RegisterFlowRequest request;
+  request.set_flow_source(
+      "beamline: flow/v1\nname: pair\nsteps: [{id: ask, flow: {uses: ./lib/say.flow.yaml}}]\n"
+      "outputs: {said: '${{ steps.ask.output.said }}'}\n");
+  request.set_workspace("/work");
+  v1::FlowFile* file = request.add_files();
+  file->set_path("lib/say.flow.yaml");
+  file->set_source(absl::StrCat("beamline: flow/v1\nname: say\nsteps: [{id: say, set: {said: '",
+                                word, "'}}]\noutputs: {said: '${{ steps.say.output.said }}'}\n"));
+  return request;
+}
+
+TEST_CASE_FIXTURE(Fixture, "a flow is registered with its files, and its digest covers them") {
+  REQUIRE(listens);
+  v1::RegisterFlowRequest request = Pair("hello");
+  const auto first = client.Register(request);
+  REQUIRE_MESSAGE(first.ok(), first.status().message());
+  CHECK(client.Register(request)->existing());
+  const auto second = client.Register(Pair("goodbye"));  // only the file is another one
+  REQUIRE(second.ok());
+  CHECK(second->flow().version().version() == 2);
+  CHECK(second->flow().version().digest() != first->flow().version().digest());
+  request.set_check_digest(second->flow().version().digest());
+  CHECK(ReasonOf(client.Register(request).status()) == "DIGEST_MISMATCH");
+
+  const auto shown = client.GetFlow("pair");
+  REQUIRE(shown.ok());
+  CHECK(shown->flow_source() == request.flow_source());
+  REQUIRE(shown->files_size() == 1);
+  CHECK(shown->files(0).path() == "lib/say.flow.yaml");
+  CHECK(shown->files(0).source() == Pair("goodbye").files(0).source());
+
+  const auto said = [&](const std::string& flow) {
+    v1::StartRunRequest start;
+    start.set_flow(flow);
+    const auto started = client.Start(start);
+    REQUIRE_MESSAGE(started.ok(), started.status().message());
+    CHECK(client.WaitFor(started->run_id()) == v1::STATUS_SUCCEEDED);
+    return client.Get(started->run_id())->run().outputs().json();
+  };
+  CHECK(said("pair") == R"({"said":"goodbye"})");
+  CHECK(said(absl::StrCat("pair@", first->flow().version().digest())) == R"({"said":"hello"})");
+
+  // Another flow may use such a version; the files come with it.
+  const auto user = client.StartFlow(absl::StrCat(
+      "beamline: flow/v1\nname: user\nsteps: [{id: a, flow: {uses: 'pair@sha256:",
+      first->flow().version().digest(), "'}}]\noutputs: {said: '${{ steps.a.output.said }}'}\n"));
+  REQUIRE_MESSAGE(user.ok(), user.status().message());
+  CHECK(client.WaitFor(*user) == v1::STATUS_SUCCEEDED);
+  CHECK(client.Get(*user)->run().outputs().json() == R"({"said":"hello"})");
+
+  v1::StartRunRequest both;
+  both.set_flow("pair");
+  *both.add_files() = request.files(0);
+  CHECK(ReasonOf(client.Start(both).status()) == "ARGUMENT_INVALID");
+}
+
 TEST_CASE_FIXTURE(Fixture, "what cannot be registered or found is refused with its reason") {
   REQUIRE(listens);
   MustRegister(Greet("hello"), "request-1");

@@ -156,6 +156,56 @@ TEST_CASE("a run from elsewhere has a directory of its own while it runs") {
   CHECK(served.local.Ping().ok());
 }
 
+TEST_CASE("a flow is registered over TLS with its files, and each run has a directory of its own") {
+  const Site site;
+  Served served(site.Flags());
+  auto client = cli::ConnectRemote(site.RemoteAt(served.address), kPatience);
+  REQUIRE(client.ok());
+  v1::RegisterFlowRequest request;
+  request.set_flow_source(
+      "beamline: flow/v1\nname: outer\nsteps: [{id: in, flow: {uses: ./inner.flow.yaml}}]\n");
+  v1::FlowFile* file = request.add_files();
+  file->set_path("inner.flow.yaml");
+  file->set_source(
+      "beamline: flow/v1\nname: inner\nsteps: [{id: where, run: pwd, capture: text}]\n");
+  request.set_workspace("/");
+  CHECK(ReasonOf((*client)->RegisterFlow(request).status()) == "LOCAL_ONLY");
+  request.set_workspace("");
+  const auto registered = (*client)->RegisterFlow(request);
+  REQUIRE_MESSAGE(registered.ok(), registered.status().message());
+  CHECK(registered->flow().version().workspace() == "");
+  CHECK(served.local.GetFlow("outer")->files_size() == 1);
+  v1::StartRunRequest start;
+  start.set_flow("outer");
+  for (const bool remote : {true, false}) {
+    CAPTURE(remote);
+    const auto started = remote ? (*client)->StartRun(start) : served.local.Start(start);
+    REQUIRE_MESSAGE(started.ok(), started.status().message());
+    CHECK(served.local.WaitFor(started->run_id()) == v1::STATUS_SUCCEEDED);
+    CHECK(served.local.Get(started->run_id())->run().workspace() ==
+          absl::StrCat(served.data.path(), "/scratch/", started->run_id(), "/workspace"));
+  }
+}
+
+TEST_CASE("a handshake that fails is in the log, once in a minute, with who it was and why") {
+  const Site site;
+  Served served(site.Flags());
+  TemporaryDirectory elsewhere;
+  const Authority other(elsewhere.path(), "ca");
+  other.Client("mallory", "ci@acme", site.now());
+  cli::Remote remote = site.RemoteAt(served.address);
+  remote.cert = elsewhere.path() + "/mallory.crt";
+  remote.key = elsewhere.path() + "/mallory.key";
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(Connecting(remote).ok());
+  const std::string line = "the TLS handshake with 127.0.0.1 failed: certificate verify failed";
+  REQUIRE_MESSAGE(served.AwaitLog(line), served.daemon.log());
+  CHECK_FALSE(Connecting(remote).ok());
+  CHECK(Connecting(site.RemoteAt(served.address)).ok());
+  absl::SleepFor(absl::Milliseconds(1500));  // over the next look
+  const std::string log = served.daemon.log();
+  CHECK(log.find(line) == log.rfind(line));
+}
+
 TEST_CASE("who is not let in, is told why") {
   const Site site;
   Served served(site.Flags());

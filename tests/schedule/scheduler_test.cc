@@ -205,6 +205,34 @@ TEST_CASE("the end of another flow's run starts one, with its outputs at hand") 
   CHECK(world.bench.disk.GetRun(first).ok());
 }
 
+TEST_CASE("two flows that start each other do so sixteen times, and then it is told why no more") {
+  World world;
+  world.At("2031-05-17T12:00:00Z");
+  world.Register(Flow("ping", "{flow: pong, overlap: allow}"));
+  world.Register(Flow("pong", "{flow: ping, overlap: allow}"));
+  world.bench.Run("beamline: flow/v1\nname: ping\nsteps: [{id: work, run: ./work}]\n");
+  for (int i = 0; i < 17; ++i) world.EndRun();
+  CHECK(world.bench.executor->running().empty());
+  CHECK(world.Runs().size() == 17);
+  CHECK(world.bench.disk.ListDue()->empty());
+  CHECK(world.Decision("pong") ==
+        "failed: a run of `ping` ended 16 `flow` triggers after the first run; do flows start each "
+        "other in a circle?");
+}
+
+TEST_CASE("what follows a rehearsal is not started") {
+  World world;
+  world.At("2031-05-17T12:00:00Z");
+  world.Register(Flow("deploy", "{flow: build}"));
+  world.bench.llm_answers = run::Value::Json(R"({"responses":{}})");
+  world.bench.Run("beamline: flow/v1\nname: build\nsteps: [{id: work, run: ./work}]\n");
+  world.EndRun();
+  CHECK(world.Runs("deploy").empty());
+  CHECK(world.bench.disk.ListDue()->empty());
+  CHECK(world.Decision("deploy") ==
+        "skipped: the run was a rehearsal: its models were answered by a recording");
+}
+
 TEST_CASE("a start that cannot be made is told, and the next one is tried") {
   World world;
   world.At("2031-05-17T11:30:00Z");

@@ -97,6 +97,17 @@ TEST_CASE_TEMPLATE("the newest registration is what the name means; all of them 
   CHECK(absl::IsNotFound(store->CurrentFlow("other", "build").status()));
 }
 
+TEST_CASE_TEMPLATE("the parts of what is registered are kept with it", Store, InMemory, OnDisk) {
+  Store store;
+  ports::Registration registration = Flow("build", "aa11", 1);
+  registration.parts = {{"bb22", "build", "the flow"}, {"cc33", "lib/a.flow.yaml", "a file"}};
+  MustRegister(store, registration);
+  CHECK(store->GetFlow("aa11")->source == "source of aa11");
+  CHECK(store->GetFlow("bb22")->source == "the flow");
+  CHECK(store->GetFlow("cc33")->source == "a file");
+  CHECK(Outline(*store->FindVersions("local", "", "cc33")) == "");  // a part is no version
+}
+
 TEST_CASE_TEMPLATE("registering what is current changes nothing", Store, InMemory, OnDisk) {
   Store store;
   MustRegister(store, Flow("build", "aa11", 1));
