@@ -24,7 +24,10 @@ Command Register() {
           "Checks each flow and makes it the current version of its name: `beamline run NAME` runs "
           "it from anywhere, and its `triggers` start runs by themselves. Runs that go on keep the "
           "version they started with. Runs by name start in the directory of the file that was "
-          "registered.\n\n"
+          "registered; of a flow that was registered over the network, each in a directory of its "
+          "own.\n\n"
+          "The files that `uses: ./…` leads to are registered with the flow, as they are now: its "
+          "digest covers them.\n\n"
           "A flow that is current already is left as it is, so that registering again and again, "
           "as in a deployment, does no harm.",
       .positionals = {{.name = "FILE",
@@ -40,11 +43,50 @@ Command Register() {
   };
 }
 
+Command Test() {
+  return {
+      .name = "flow test",
+      .group = kGroup,
+      .summary = "Run the test cases of flows, without asking a model",
+      .description =
+          "Runs each case under `test:` of the flows: its answers stand in for models, and what "
+          "the "
+          "run comes to is compared with what the case expects. Other steps do what they do in any "
+          "run. Such a run is a rehearsal: it neither uses nor fills caches, has no idempotency "
+          "key, and starts no other flow by a trigger.\n\n"
+          "The exit code is 1 if a case fails.",
+      .positionals = {{.name = "FILE",
+                       .help = "flow files",
+                       .required = false,
+                       .repeated = true,
+                       .completes = Completes::kFlowFile}},
+      .flags = {{.name = "case", .value = "NAME", .help = "run the case of this name only"},
+                {.name = "timeout",
+                 .value = "DURATION",
+                 .help = "how long a case may take",
+                 .fallback = "1m"},
+                {.name = "junit",
+                 .value = "FILE",
+                 .help = "write the cases as a JUnit XML report",
+                 .completes = Completes::kFile},
+                {.name = "record",
+                 .value = "RUN",
+                 .help = "print the case that this run would be, with the answers it got",
+                 .completes = Completes::kRun}},
+      .examples = {{"All flows of a directory", "beamline flow test flows/*.flow.yaml"},
+                   {"A case from what a model has answered",
+                    "beamline flow test --record @latest >> article.flow.yaml"}},
+      .exits = {kExitFailed, kExitInvalid, kExitNotFound, kExitUnreachable},
+      .handler = FlowTest,
+  };
+}
+
 }  // namespace
 
 std::vector<Command> RegistryCommands() {
   return {
       Register(),
+      Test(),
       {.name = "flow list",
        .group = kGroup,
        .summary = "List registered flows, and when they run next",

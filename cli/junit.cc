@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "cli/run_json.h"
 #include "cli/text.h"
 #include "cli/tree.h"
@@ -117,6 +118,37 @@ std::string JunitXml(const v1::Run& run) {
       run.has_started_at() ? TimeText(run.started_at()) : "", "\">\n",
       "  <properties><property name=\"run\" value=\"", Escape(run.id()), "\"/></properties>\n",
       report.cases, "</testsuite>\n</testsuites>\n");
+}
+
+std::string TestsXml(const std::vector<TestResult>& results) {
+  std::string xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
+  for (size_t i = 0; i < results.size();) {
+    const TestResult& first = results[i];
+    std::string cases;
+    int count = 0, failures = 0;
+    absl::Duration took;
+    for (; i < results.size() && results[i].file == first.file; ++i) {
+      const TestResult& result = results[i];
+      ++count;
+      took += result.took;
+      absl::StrAppend(&cases, "  <testcase classname=\"", Escape(result.suite), "\" name=\"",
+                      Escape(result.name), "\" file=\"", Escape(result.file), "\"",
+                      absl::StrFormat(" time=\"%.3f\"", absl::ToDoubleSeconds(result.took)));
+      if (result.problems.empty()) {
+        cases += "/>\n";
+        continue;
+      }
+      ++failures;
+      absl::StrAppend(&cases, "><failure message=\"", Escape(result.problems.front()), "\">",
+                      Escape(absl::StrJoin(result.problems, "; ")), "</failure></testcase>\n");
+    }
+    absl::StrAppend(&xml, "<testsuite name=\"", Escape(first.suite), "\"",
+                    absl::StrFormat(" tests=\"%d\" failures=\"%d\" errors=\"0\" skipped=\"0\" "
+                                    "time=\"%.3f\">\n",
+                                    count, failures, absl::ToDoubleSeconds(took)),
+                    cases, "</testsuite>\n");
+  }
+  return xml + "</testsuites>\n";
 }
 
 absl::Status WriteJunit(const v1::Run& run, const std::string& path) {

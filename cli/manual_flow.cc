@@ -392,12 +392,37 @@ and
 the time in RFC 3339 with the offset of
 .Cm tz ;
 after another flow also
-.Ql trigger.run_id , trigger.status , trigger.flow
-and
+.Ql trigger.run_id , trigger.status , trigger.flow , trigger.chain
+(how many such triggers in a row led here) and
 .Ql trigger.outputs .
+Flows that start each other in a circle come to an end: 16 in a row are made, the next start is not,
+and
+.Ic beamline flow show
+says why.
 .Pp
 .Ic beamline flow show
 says when each trigger comes due next, and what came of the last time.
+.Sh TEST CASES
+.Cm test
+holds runs of the flow with answers in place of models, and what has to come of them:
+.Bd -literal -offset indent
+test:
+  - name: a good one is published
+    inputs: {topic: tides}
+    llm: {draft/write: [{json: {title: Tides}}]}
+    expect:
+      outputs: {title: Tides}
+      steps: {publish: succeeded}
+.Ed
+.Pp
+.Ic beamline flow test
+runs them; a case that fails makes its exit code 1.
+Steps that ask no model do what they do in any run.
+A step without an answer fails; of several answers each attempt takes the next one, and the last one
+stands for all that follow.
+.Pp
+Such a run is a rehearsal: it neither uses nor fills caches, has no idempotency key, and no trigger
+follows it.
 .Sh A LONGER FLOW
 )mdoc";
 

@@ -23,6 +23,7 @@ int Why(const Arguments& arguments, Context& context);
 int FlowRegister(const Arguments& arguments, Context& context);
 int FlowList(const Arguments& arguments, Context& context);
 int FlowShow(const Arguments& arguments, Context& context);
+int FlowTest(const Arguments& arguments, Context& context);
 int FlowDiff(const Arguments& arguments, Context& context);
 int FlowRemove(const Arguments& arguments, Context& context);
 

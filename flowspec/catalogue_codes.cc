@@ -284,6 +284,11 @@ constexpr CodeEntry kCodes[] = {
      "inputs: {day: {type: string}}\ntriggers: [{cron: '0 3 * * *'}]",
      "inputs: {day: {type: string}}\ntriggers:\n  - cron: '0 3 * * *'\n    inputs: {day: '${{ "
      "trigger.scheduled_at[:10] }}'}"},
+    {"BL0424", "a test case that does not fit the flow",
+     "A case names inputs, outputs and steps of the flow, and its inputs satisfy their schemas; "
+     "what "
+     "it could never come to is no test.",
+     "expect: {outputs: {titel: Tides}}", "expect: {outputs: {title: Tides}}"},
 
     // BL05xx: valid, but not for this release.
     {"BL0501", "a step kind that this release cannot execute",

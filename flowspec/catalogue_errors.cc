@@ -16,6 +16,8 @@ constexpr ErrorKindEntry kErrorKinds[] = {
     {"secret", "The value of a secret is missing."},
     {"limit", "A value is over a limit of the daemon."},
     {"expression", "An expression failed; it would fail again and is never retried."},
+    {"items", "What `foreach.items` or an axis came to is no list, or two items have one key."},
+    {"concurrency", "Its place is taken, and `concurrency` says `overflow: reject`."},
     {"fail", "A `fail` step; never retried."},
     // Of processes.
     {"exit", "The process ended with an exit code that is not 0; `exit:N` names one code."},
@@ -31,6 +33,12 @@ constexpr ErrorKindEntry kErrorKinds[] = {
     {"redirect", "A redirect that is not followed: too many, or from https to http."},
     {"refused", "The daemon may not connect to this address; see `http_allow` in beamlined(8)."},
     {"tls", "The server could not prove who it is."},
+    // Of sub-flows, signals and workers.
+    {"flow", "The flow that is used is not here, or cannot run."},
+    {"inputs", "The flow that is used does not take these inputs."},
+    {"depth", "Flows use each other more than 16 deep."},
+    {"signal", "No run took the signal."},
+    {"worker", "No worker takes the step, or one has failed without saying how."},
     // Of models.
     {"overloaded", "The provider has too much to do."},
     {"quota", "What was paid for is used up. Not retried unless `match` names it."},

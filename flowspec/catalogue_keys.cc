@@ -51,6 +51,34 @@ constexpr KeyEntry kKeys[] = {
     {"flow", "finally", "list of steps", "", "Always runs at the end, after a cancel too.",
      "finally:\n  - id: clean\n    run: rm -rf scratch"},
 
+    {"flow", "test", "list of cases", "",
+     "Runs of the flow with answers in place of models, and what has to come of them: `beamline "
+     "flow test`.",
+     "test:\n  - name: a title is found\n    llm: {write: [{json: {title: Tides}}]}\n"
+     "    expect: {outputs: {title: Tides}}"},
+
+    {"test", "name", "text", "required", "What the case is called.",
+     "name: nothing is published without a title"},
+    {"test", "inputs", "name → value", "", "Inputs of the run; constants.",
+     "inputs: {topic: tides}"},
+    {"test", "llm", "path → list of answers, or a file", "",
+     "What models answer, an answer for each attempt: a text, {json: …} or {error: {kind, "
+     "message}}. "
+     "A file beside the flow holds {\"responses\": …}. No model is asked.",
+     "llm: {draft/write: [{json: {title: Tides}}, a second answer]}"},
+    {"test", "expect", "{status, outputs, steps, step_outputs}", "{status: succeeded}",
+     "What has to come of it.", "expect: {outputs: {title: Tides}, steps: {publish: skipped}}"},
+    {"expect", "status", "succeeded | failed | cancelled | waiting", "succeeded",
+     "What becomes of the run; one that waits for a person or a signal is cancelled then.",
+     "status: failed"},
+    {"expect", "outputs", "name → value", "",
+     "What the run hands back: of a map at least these members, anything else exactly.",
+     "outputs: {title: Tides}"},
+    {"expect", "steps", "path → status", "", "What becomes of steps.",
+     "steps: {draft/write: succeeded, publish: skipped}"},
+    {"expect", "step_outputs", "path → value", "", "What steps hand on, compared as `outputs`.",
+     "step_outputs: {draft: {title: Tides}}"},
+
     {"inputs", "type", "JSON Schema type", "any",
      "string, number, integer, boolean, array, object, null, or a list of them.", "type: string"},
     {"inputs", "default", "value", "", "What the input is when it is not given.", "default: world"},
@@ -112,12 +140,14 @@ constexpr KeyEntry kKeys[] = {
      "webhook: {path: /deploy, secret: hook}"},
     {"triggers", "event", "subject", "", "A message on a NATS subject starts a run.",
      "event: orders.created"},
-    {"triggers", "flow", "name", "", "The end of another flow's run starts one.", "flow: build"},
+    {"triggers", "flow", "name", "",
+     "The end of another flow's run starts one; at most 16 in a row start each other so.",
+     "flow: build"},
     {"triggers", "when", "success | failure | done", "success",
      "How the other flow's run must have ended.", "when: done"},
     {"triggers", "inputs", "name → value or expression", "",
      "Inputs of the run. `trigger` is {kind, scheduled_at}, and for `flow` {run_id, status, flow, "
-     "outputs} as well.",
+     "chain, outputs} as well; `chain` counts such triggers in a row.",
      "inputs: {day: '${{ trigger.scheduled_at[:10] }}'}"},
 
     {"concurrency", "key", "text or expression", "required", "What is counted by.",

@@ -194,6 +194,19 @@ const char* TriggerKindName(Trigger::Kind kind);
 const char* OverlapName(Trigger::Overlap overlap);
 const char* CatchupName(Trigger::Catchup catchup);
 
+// A run of the flow with answers in place of models, and what has to come of it.
+struct TestCase {
+  std::string name;
+  std::string inputs = "{}";   // JSON object
+  std::string answers = "{}";  // JSON object: path of an `llm` step → its answers
+  std::string answers_file;    // instead: a file beside the flow
+  std::string status = "succeeded";
+  std::string outputs = "{}";                                 // JSON that the run's outputs hold
+  std::vector<std::pair<std::string, std::string>> statuses;  // path of a step → word
+  std::vector<std::pair<std::string, std::string>> step_outputs;  // path of a step → JSON
+  Span span;
+};
+
 struct Flow {
   std::string name;
   std::string description;
@@ -207,6 +220,7 @@ struct Flow {
   std::vector<std::pair<std::string, Template>> outputs;
   std::vector<Secret> secrets;
   std::vector<Trigger> triggers;
+  std::vector<TestCase> tests;
   std::optional<Concurrency> concurrency;
   std::optional<Idempotency> idempotency;
   Budget budget;

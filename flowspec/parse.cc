@@ -12,6 +12,7 @@
 #include "flowspec/digest.h"
 #include "flowspec/jq.h"
 #include "flowspec/parse_steps.h"
+#include "flowspec/parse_tests.h"
 #include "flowspec/parse_top.h"
 #include "flowspec/reader.h"
 #include "flowspec/templates.h"
@@ -36,6 +37,7 @@ void ParseSteps(Reader& reader, const Node& root) {
   parse("on_failure", Section::kOnFailure, &reader.flow.on_failure);
   parse("finally", Section::kFinally, &reader.flow.finally);
   if (!templates.exhausted()) CheckEdges(reader);
+  if (const Node* tests = root.Find("test")) ReadTests(reader, *tests);
 }
 
 bool Overlap(const Span& a, const Span& b) {

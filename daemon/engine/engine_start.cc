@@ -87,6 +87,8 @@ void Engine::StartRun(StartRequest request, std::function<void(absl::StatusOr<St
       return done(absl::InvalidArgumentError(absl::StrCat(
           "the flow's idempotency or concurrency key: ", std::string(keys.status().message()))));
     }
+    // A rehearsal is not the run that the key stands for.
+    if (!shared->llm_answers.absent()) keys->idempotency.clear();
     BeginRun(std::move(*shared), *std::move(keys), done);
   });
 }

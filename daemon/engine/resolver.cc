@@ -202,6 +202,10 @@ class Work {
       job_.report.turn = scope + *key;
     }
     if (!step().cache) return {};
+    if (job_.rehearsal) {  // what is made up must not become what others build on
+      job_.report.cache_miss = "the run is a rehearsal: its models are answered by a recording";
+      return {};
+    }
     absl::StatusOr<std::string> key = evaluation_.Render(step().cache->key);
     if (!key.ok()) return ExpressionError(key.status());
     LookUp(scope + *key);
@@ -442,6 +446,7 @@ ResolveJob MakeResolveJob(std::shared_ptr<const CompiledFlow> flow, const RunSta
                  std::move(wanted),
                  Scope(state, seen_from, expressions, items_of, now),
                  {}};
+  job.rehearsal = !state.start.llm_answers.absent();
   job.report.path = run::PathOf(state, index);
   job.report.phase = effect.phase;
   job.report.attempt = effect.attempt;

@@ -30,7 +30,8 @@ struct ResolveJob {
   run::ReportResolution report;             // path, phase, attempt; the rest is filled in
   std::vector<flowspec::ExprIndex> wanted;  // what has to be evaluated, but for `foreach.key`
   Scope scope;
-  LazyText raw_output;  // kLeave: what the children came to
+  LazyText raw_output;     // kLeave: what the children came to
+  bool rehearsal = false;  // the run's models are answered by a recording
 };
 
 // The job of a ResolveStep effect. REQUIRES: the effect is still owed.

@@ -58,6 +58,7 @@ const std::map<std::string, std::string> kBeyondSchema = {
     {"BL0420", "a name against the zones of the machine"},
     {"BL0421", "a name against another one in the same file"},
     {"BL0423", "a key against the ones of another map"},
+    {"BL0424", "names against those of other maps"},
     {"BL0405", "a value against a schema in the same file"},
 };
 
