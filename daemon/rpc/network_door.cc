@@ -72,6 +72,7 @@ void NetworkDoor::Admit(int connection) {
   absl::StatusOr<int> admitted = peers_.AdmitAnyone(connection);
   if (admitted.ok()) {
     ++accepted_;
+    if (network_.tls != nullptr) handshakes_.Watch(*admitted, absl::Now());
     return serve_(*admitted);
   }
   ++refusals_;
@@ -79,6 +80,7 @@ void NetworkDoor::Admit(int connection) {
 }
 
 void NetworkDoor::TellRefused() {
+  for (std::string& line : handshakes_.Tell(absl::Now())) refused_(std::move(line));
   if (refusals_ == 0) return;
   refused_(refusals_ == 1
                ? why_refused_

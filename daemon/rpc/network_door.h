@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "absl/time/time.h"
+#include "daemon/rpc/handshakes.h"
 #include "daemon/rpc/listener.h"
 #include "daemon/rpc/peers.h"
 #include "daemon/rpc/tls_files.h"
@@ -25,7 +26,7 @@ struct Network {
 class NetworkDoor {
  public:
   // Hands each connection to `serve`, on a thread of its own. `refused` is told of those that found
-  // no room, at most once a second. The arguments outlive this.
+  // no room, at most once a second, and of handshakes that failed. The arguments outlive this.
   NetworkDoor(const Network& network, Peers& peers, std::function<void(int fd)> serve,
               std::function<void(std::string)> refused);
   ~NetworkDoor();  // nothing is accepted any more
@@ -46,6 +47,7 @@ class NetworkDoor {
   // On the thread only.
   uint64_t refusals_ = 0;
   std::string why_refused_;
+  Handshakes handshakes_;
   std::thread thread_;
 };
 

@@ -22,6 +22,7 @@
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "beamline/v1/worker.grpc.pb.h"
 #include "daemon/ports/mutex.h"
+#include "daemon/rpc/handshakes.h"
 #include "daemon/rpc/peers.h"
 #include "daemon/rpc/services.h"
 #include "daemon/rpc/timers.h"
@@ -94,8 +95,8 @@ class Server::Impl {
         flows_(MakeFlowService(backend_, peers_)),
         workers_(MakeWorkerService(backend_, peers_)),
         admin_(MakeAdminService(backend_, peers_, about_)) {
-    // Not JSON, and about nothing that the caller does not hear as well.
-    gpr_set_log_function([](gpr_log_func_args*) {});
+    // Not JSON, and about nothing that the caller does not hear as well, but for handshakes.
+    gpr_set_log_function([](gpr_log_func_args* line) { Handshakes::Hear(line->message); });
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     // gRPC answers health checks without descriptors; linked in, ours let reflection describe them.
