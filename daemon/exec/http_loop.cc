@@ -256,7 +256,8 @@ void HttpLoop::Sweep() {
   for (const uint64_t id : late) {
     HttpTransfer& transfer = *transfers_.at(id);
     Fail(transfer, HttpFailure::kTimeout,
-         absl::StrCat("timed out after ", absl::FormatDuration(transfer.request().timeout)));
+         absl::StrCat("timed out after ", absl::FormatDuration(absl::Ceil(
+                                              transfer.request().timeout, absl::Milliseconds(1)))));
   }
   for (const uint64_t id : silent) {
     HttpTransfer& transfer = *transfers_.at(id);

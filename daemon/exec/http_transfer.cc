@@ -323,7 +323,9 @@ void HttpTransfer::Judge(CURLcode code, bool out_of_time) {
                   : absl::StrCat("the answer is over ", request_.response_bytes_max >> 10, " KiB");
   } else if (code == CURLE_OPERATION_TIMEDOUT && out_of_time) {
     failure = HttpFailure::kTimeout;
-    message = absl::StrCat("timed out after ", absl::FormatDuration(request_.timeout));
+    message =
+        absl::StrCat("timed out after ",
+                     absl::FormatDuration(absl::Ceil(request_.timeout, absl::Milliseconds(1))));
   }
   if (absl::StrContains(message, "certificate problem")) {
     absl::StrAppend(&message,
