@@ -61,15 +61,16 @@ constexpr KeyEntry kKeys[] = {
      "name: nothing is published without a title"},
     {"test", "inputs", "name → value", "", "Inputs of the run; constants.",
      "inputs: {topic: tides}"},
-    {"test", "llm", "path → list of answers, or a file", "",
+    {"test", "llm", "path → answers, or a file", "",
      "What models answer, an answer for each attempt: a text, {json: …} or {error: {kind, "
      "message}}. "
      "A file beside the flow holds {\"responses\": …}. No model is asked.",
      "llm: {draft/write: [{json: {title: Tides}}, a second answer]}"},
-    {"test", "expect", "{status, outputs, steps, step_outputs}", "{status: succeeded}",
+    {"test", "expect", "{status, outputs, steps, …}", "{status: succeeded}",
      "What has to come of it.", "expect: {outputs: {title: Tides}, steps: {publish: skipped}}"},
-    {"expect", "status", "succeeded | failed | cancelled | waiting", "succeeded",
-     "What becomes of the run; one that waits for a person or a signal is cancelled then.",
+    {"expect", "status", "status of a run", "succeeded",
+     "What becomes of the run: succeeded, failed, cancelled or waiting; one that waits for a "
+     "person or a signal is cancelled then.",
      "status: failed"},
     {"expect", "outputs", "name → value", "",
      "What the run hands back: of a map at least these members, anything else exactly.",

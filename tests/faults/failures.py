@@ -54,7 +54,8 @@ FLOW = {
     "no end in time": ("flow: {uses: ./slow.flow.yaml}\n    timeout: 200ms", "timeout", "200ms"),
 }
 WAIT = {
-    "a time that is none": ("wait: {until: '${{ inputs.bad }}'}", "input", "many"),
+    "a time that is none": ("wait: {until: '${{ inputs.bad }}'}", "expression",
+                            "it came to many"),
     "over before it came": ("wait: {signal: {name: never}}\n    timeout: 200ms", "timeout", ""),
 }
 SIGNAL = {
@@ -179,7 +180,8 @@ class Failures(unittest.TestCase):
             runs[name] = self.world.submit(flow)
         for name, (_, error_kind, part) in cases.items():
             with self.subTest(kind=kind, case=name):
-                self.assertEqual(self.world.await_run(runs[name]), 1)
+                waited = self.world.cli("wait", runs[name], "--timeout", "30s")
+                self.assertEqual(waited.returncode, 1, waited.stderr)
                 self.check(self.world.show(runs[name]), error_kind, part)
 
     def check(self, view, kind, part):

@@ -141,7 +141,7 @@ TEST_CASE_FIXTURE(Fixture, "what is wrong in a file that comes along is found be
        "FLOW_NOT_EXECUTABLE", "lib/b.flow.yaml:4:14", "`store` secret `s`"},
       {"steps: [{id: a, run: 'true', neeeds: [b]}]", "FLOW_INVALID", "lib/b.flow.yaml:3:30",
        "lib/b.flow.yaml:3: unknown key `neeeds`"},
-      {"steps: [{id: a, set: {v: '${{ 1 + }}'}}]", "FLOW_INVALID", "lib/b.flow.yaml:3:35",
+      {"steps: [{id: a, set: {v: '${{ 1 + }}'}}]", "FLOW_INVALID", "lib/b.flow.yaml:3:31",
        "lib/b.flow.yaml:3: "},
       {"inputs: {n: {type: integer}}\nsteps: [{id: a, run: 'true'}]", "FLOW_INVALID",
        "flow_source:3:14", "`./lib/b.flow.yaml` needs the input `n`"},
