@@ -59,20 +59,6 @@ absl::Status CheckSource(const v1::StartRunRequest& request) {
   return InvalidField("flow", "give a registered flow or a source, not both");
 }
 
-absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violations) {
-  const flowspec::InputViolation& first = violations.front();
-  std::string message =
-      absl::StrCat(first.name.empty() ? "inputs" : first.name, ": ", first.message);
-  if (violations.size() > 1) absl::StrAppend(&message, " (and ", violations.size() - 1, " more)");
-  Refusal refusal(Reason::kInputsInvalid, std::move(message));
-  for (size_t i = 0; i < std::min(violations.size(), kViolationsMax); ++i) {
-    const flowspec::InputViolation& violation = violations[i];
-    refusal.Violation(violation.name.empty() ? "inputs" : absl::StrCat("inputs.", violation.name),
-                      violation.message);
-  }
-  return refusal;
-}
-
 absl::Status CheckAnswers(const std::string& json) {
   if (json.size() > kAnswersBytesMax) return TooLarge("llm_answers", json.size(), kAnswersBytesMax);
   if (json.empty()) return absl::OkStatus();
@@ -161,21 +147,6 @@ std::string HashOf(const v1::StartRunRequest& request, const engine::StartReques
   return flowspec::Sha256Hex(canonical);
 }
 
-absl::Status RefuseStart(const absl::Status& status, const std::string& request_id) {
-  // What the engine refuses (engine.h), with its words.
-  const auto refuse = [&](Reason reason) { return Refusal(reason, std::string(status.message())); };
-  if (absl::IsFailedPrecondition(status)) return refuse(Reason::kRunExists);
-  if (absl::IsAborted(status)) return refuse(Reason::kConcurrencyExceeded);
-  if (absl::IsInvalidArgument(status)) return refuse(Reason::kInputsInvalid);
-  if (!absl::IsAlreadyExists(status)) return status;
-  if (request_id.empty()) return refuse(Reason::kRequestIdReused);
-  return Refusal(Reason::kRequestIdReused,
-                 "this request id has started a run of another flow, inputs, labels or workspace; "
-                 "use another one")
-      .With("request_id", request_id)
-      .Violation("request_id", "was used for a request with another content");
-}
-
 // A run that was started by an earlier call has the trace of that call.
 absl::Status ReadTraceId(const Backend& backend, const run::RunId& id, std::string* trace_id) {
   const auto first = backend.events.Read(id, 0, 1);
@@ -209,6 +180,35 @@ absl::StatusOr<std::shared_ptr<const engine::CompiledFlow>> LoadFlow(
 }
 
 }  // namespace
+
+absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violations) {
+  const flowspec::InputViolation& first = violations.front();
+  std::string message =
+      absl::StrCat(first.name.empty() ? "inputs" : first.name, ": ", first.message);
+  if (violations.size() > 1) absl::StrAppend(&message, " (and ", violations.size() - 1, " more)");
+  Refusal refusal(Reason::kInputsInvalid, std::move(message));
+  for (size_t i = 0; i < std::min(violations.size(), kViolationsMax); ++i) {
+    const flowspec::InputViolation& violation = violations[i];
+    refusal.Violation(violation.name.empty() ? "inputs" : absl::StrCat("inputs.", violation.name),
+                      violation.message);
+  }
+  return refusal;
+}
+
+absl::Status RefuseStart(const absl::Status& status, const std::string& request_id) {
+  // What the engine refuses (engine.h), with its words.
+  const auto refuse = [&](Reason reason) { return Refusal(reason, std::string(status.message())); };
+  if (absl::IsFailedPrecondition(status)) return refuse(Reason::kRunExists);
+  if (absl::IsAborted(status)) return refuse(Reason::kConcurrencyExceeded);
+  if (absl::IsInvalidArgument(status)) return refuse(Reason::kInputsInvalid);
+  if (!absl::IsAlreadyExists(status)) return status;
+  if (request_id.empty()) return refuse(Reason::kRequestIdReused);
+  return Refusal(Reason::kRequestIdReused,
+                 "this request id has started a run of another flow, inputs, labels or workspace; "
+                 "use another one")
+      .With("request_id", request_id)
+      .Violation("request_id", "was used for a request with another content");
+}
 
 absl::Status RefuseFlow(const flowspec::Findings& findings) {
   std::vector<const flowspec::Finding*> errors;

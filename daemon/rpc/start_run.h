@@ -4,6 +4,7 @@
 #include "absl/status/statusor.h"
 #include "beamline/v1/orchestrator.pb.h"
 #include "daemon/rpc/backend.h"
+#include "flowspec/inputs.h"
 
 namespace beamline::rpc {
 
@@ -18,6 +19,10 @@ inline constexpr size_t kRequestIdBytesMax = 128;
 
 // The refusal of a flow with these findings. REQUIRES: one of them is an error.
 absl::Status RefuseFlow(const flowspec::Findings& findings);
+
+absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violations);
+// What the engine says of a start, in the catalogue's words.
+absl::Status RefuseStart(const absl::Status& status, const std::string& request_id);
 
 // Ok for an absolute path, and for none.
 absl::Status CheckWorkspace(const std::string& workspace);
