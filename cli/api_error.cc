@@ -56,6 +56,8 @@ constexpr Advice kAdvice[] = {
     {"RUN_NOT_FOUND", kExitNotFound, "beamline runs list"},
     {"RUN_AMBIGUOUS", kExitNotFound, "give more of the id; beamline runs list"},
     {"RUN_FINISHED", kExitConflict, "a finished run stays as it is; beamline runs show"},
+    {"NOT_POSSIBLE", kExitConflict, "beamline why RUN says how its steps stand"},
+    {"DEAD_LETTER_NOT_FOUND", kExitNotFound, "beamline dlq list"},
     {"RUN_NOT_FINISHED", kExitConflict, "cancel it first: beamline cancel"},
     {"REQUEST_ID_REUSED", kExitConflict,
      "this idempotency key has started a run of another flow or other inputs; use another key"},

@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "beamline/v1/admin.grpc.pb.h"
+#include "beamline/v1/dead_letter.grpc.pb.h"
 #include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "beamline/v1/worker.grpc.pb.h"
@@ -84,12 +85,14 @@ struct Client::Stubs {
   using Runs = v1::OrchestratorService::Stub;
   using Flows = v1::FlowService::Stub;
   using Workers = v1::WorkerService::Stub;
+  using Letters = v1::DeadLetterService::Stub;
   using Admin = v1::AdminService::Stub;
   explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
-      : runs(channel), flows(channel), workers(channel), admin(channel) {}
+      : runs(channel), flows(channel), workers(channel), letters(channel), admin(channel) {}
   Runs runs;
   Flows flows;
   Workers workers;
+  Letters letters;
   Admin admin;
 };
 
@@ -163,6 +166,22 @@ absl::Status Client::ResumeRun(const v1::ResumeRunRequest& request) {
   return Call(stubs_->runs, &Stubs::Runs::ResumeRun, request).status();
 }
 
+absl::StatusOr<v1::PauseRunResponse> Client::PauseRun(const v1::PauseRunRequest& request) {
+  return Call(stubs_->runs, &Stubs::Runs::PauseRun, request);
+}
+
+absl::StatusOr<v1::RetryRunResponse> Client::RetryRun(const v1::RetryRunRequest& request) {
+  return Call(stubs_->runs, &Stubs::Runs::RetryRun, request);
+}
+
+absl::StatusOr<v1::SkipStepResponse> Client::SkipStep(const v1::SkipStepRequest& request) {
+  return Call(stubs_->runs, &Stubs::Runs::SkipStep, request);
+}
+
+absl::StatusOr<v1::ReplayRunResponse> Client::ReplayRun(const v1::ReplayRunRequest& request) {
+  return Call(stubs_->runs, &Stubs::Runs::ReplayRun, request);
+}
+
 absl::Status Client::DeleteRun(const std::string& run_id) {
   v1::DeleteRunRequest request;
   request.set_request_id(NewRequestId());
@@ -176,6 +195,27 @@ absl::StatusOr<std::string> Client::ResolveRun(const std::string& name) {
   auto response = Call(stubs_->runs, &Stubs::Runs::ResolveRun, request);
   if (!response.ok()) return response.status();
   return response->run_id();
+}
+
+absl::StatusOr<v1::ListDeadLettersResponse> Client::ListDeadLetters(
+    const v1::ListDeadLettersRequest& request) {
+  return Call(stubs_->letters, &Stubs::Letters::ListDeadLetters, request);
+}
+
+absl::StatusOr<v1::RetryDeadLettersResponse> Client::RetryDeadLetters(
+    const v1::RetryDeadLettersRequest& request) {
+  return Call(stubs_->letters, &Stubs::Letters::RetryDeadLetters, request);
+}
+
+absl::StatusOr<v1::DropDeadLettersResponse> Client::DropDeadLetters(
+    const v1::DropDeadLettersRequest& request) {
+  return Call(stubs_->letters, &Stubs::Letters::DropDeadLetters, request);
+}
+
+absl::StatusOr<v1::GetDeadLetterResponse> Client::GetDeadLetter(const std::string& id) {
+  v1::GetDeadLetterRequest request;
+  request.set_id(id);
+  return Call(stubs_->letters, &Stubs::Letters::GetDeadLetter, request);
 }
 
 absl::StatusOr<v1::RegisterFlowResponse> Client::RegisterFlow(

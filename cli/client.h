@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "beamline/v1/admin.pb.h"
+#include "beamline/v1/dead_letter.pb.h"
 #include "beamline/v1/flow.pb.h"
 #include "beamline/v1/orchestrator.pb.h"
 #include "beamline/v1/worker.pb.h"
@@ -62,9 +63,21 @@ class Client {
   absl::StatusOr<v1::CancelRunResponse> CancelRun(const v1::CancelRunRequest& request);
   absl::StatusOr<v1::SignalRunResponse> SignalRun(const v1::SignalRunRequest& request);
   absl::Status ResumeRun(const v1::ResumeRunRequest& request);
+  absl::StatusOr<v1::PauseRunResponse> PauseRun(const v1::PauseRunRequest& request);
+  absl::StatusOr<v1::RetryRunResponse> RetryRun(const v1::RetryRunRequest& request);
+  absl::StatusOr<v1::SkipStepResponse> SkipStep(const v1::SkipStepRequest& request);
+  absl::StatusOr<v1::ReplayRunResponse> ReplayRun(const v1::ReplayRunRequest& request);
   absl::Status DeleteRun(const std::string& run_id);
   // The id of the run that a person named: an id, a unique part of one, "@latest", …
   absl::StatusOr<std::string> ResolveRun(const std::string& name);
+
+  absl::StatusOr<v1::ListDeadLettersResponse> ListDeadLetters(
+      const v1::ListDeadLettersRequest& request);
+  absl::StatusOr<v1::GetDeadLetterResponse> GetDeadLetter(const std::string& id);
+  absl::StatusOr<v1::RetryDeadLettersResponse> RetryDeadLetters(
+      const v1::RetryDeadLettersRequest& request);
+  absl::StatusOr<v1::DropDeadLettersResponse> DropDeadLetters(
+      const v1::DropDeadLettersRequest& request);
 
   absl::StatusOr<v1::RegisterFlowResponse> RegisterFlow(const v1::RegisterFlowRequest& request);
   // `flow`: "name", "name@sha256:DIGEST" or "sha256:DIGEST".

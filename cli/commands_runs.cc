@@ -244,8 +244,10 @@ std::vector<Command> Following() {
        .handler = Cancel},
       {.name = "resume",
        .group = kGroup,
-       .summary = "Let held steps start",
-       .description = "Steps are held where the run was started with --break-at.",
+       .summary = "Let a paused run go on, or held steps start",
+       .description =
+           "A run is paused by `beamline pause`; steps are held where it was started with "
+           "--break-at.",
        .positionals = {RunName()},
        .flags = {{.name = "step",
                   .value = "STEP",

@@ -96,7 +96,10 @@ class Follower {
       end_ = FollowEnd::kFinished;
       return;
     }
-    if (view_->run().status() != v1::STATUS_WAITING || view_->waits_for_time()) {
+    const v1::Status status = view_->run().status();
+    const bool waits =
+        status == v1::STATUS_PAUSED || (status == v1::STATUS_WAITING && !view_->waits_for_time());
+    if (!waits) {
       waiting_since_ = absl::InfiniteFuture();
     } else if (waiting_since_ == absl::InfiniteFuture()) {
       waiting_since_ = now;

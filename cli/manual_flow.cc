@@ -241,7 +241,13 @@ and
 .Cm idempotent
 steps run again with the same idempotency key;
 .Cm once
-is never repeated silently, the step is parked.
+is never repeated silently, the step is parked:
+it holds its run until a person retries it
+.Pq Cm beamline retry ,
+takes it as done
+.Pq Cm beamline skip ,
+or lets it fail
+.Pq Cm beamline dlq drop .
 .Pp
 Steps with
 .Cm compensate

@@ -391,6 +391,7 @@ std::string RunJson(const v1::Run& run, const BlobReader& read_blob) {
     object.Optional("actor", run.actor());
     object.Optional("trace_id", run.trace_id());
     object.Optional("workspace", run.workspace());
+    object.Optional("replay_of", run.replay_of().run_id());
     AppendSteps(run.steps(), read_blob, object.Key("steps"));
   }
   return out;

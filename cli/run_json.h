@@ -3,7 +3,7 @@
 //
 //   run:     {id, flow, digest, status, inputs, outputs?, error?, started_at, finished_at?,
 //   labels?,
-//             actor, trace_id, steps: [step]}
+//             actor, trace_id, replay_of?, steps: [step]}
 //   step:    {id, name?, kind, status, section?, needs?, reason?, output?, error?, started_at?,
 //             finished_at?, retry_at?, attempts?: [attempt], artifacts?: [artifact], child_run?,
 //             count?, items?: [item], steps?: [step]}

@@ -80,8 +80,9 @@ int Resume(const Arguments& arguments, Context& context) {
   }
   const std::string id = ShortId(named->id);
   const std::string& step = arguments.Get("step");
-  Hint(context, absl::StrCat(step.empty() ? "what was held" : absl::StrCat("`", step, "`"),
-                             " goes on\n→ beamline tail ", id, " · beamline wait ", id));
+  Hint(context,
+       absl::StrCat(step.empty() ? "what was held or paused" : absl::StrCat("`", step, "`"),
+                    " goes on\n→ beamline tail ", id, " · beamline wait ", id));
   return kExitOk;
 }
 

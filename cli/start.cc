@@ -165,6 +165,9 @@ std::string WaitingHint(const v1::Run& run, const std::string& id) {
     return absl::StrCat("a step is held before its start\n→ beamline resume ", id,
                         " · beamline cancel ", id);
   }
+  if (run.status() == v1::STATUS_PAUSED) {
+    return absl::StrCat("the run is paused\n→ beamline resume ", id, " · beamline cancel ", id);
+  }
   return absl::StrCat("the run waits for a person or a signal\n→ beamline why ", id,
                       " · beamline signal ", id, " NAME · beamline cancel ", id);
 }
@@ -190,7 +193,8 @@ void HintNext(const Context& context, const Followed& followed, const std::strin
                                                       " · beamline runs export ", id, " --to DIR")
                                        : absl::StrCat("→ beamline runs show ", id));
       }
-      return Hint(context, absl::StrCat("→ beamline why ", id, " · beamline runs show ", id));
+      return Hint(context, absl::StrCat("→ beamline why ", id, " · beamline retry ", id,
+                                        " · beamline runs show ", id));
   }
 }
 

@@ -71,6 +71,9 @@ void Conclude(const T& node, const Glyphs& glyphs, StatusLine* line) {
   }
   const int tries = node.attempts_size();
   if (tries > 1) absl::StrAppend(&line->text, "  (", tries, " tries)");
+  if (node.status() == v1::STATUS_SUCCEEDED && node.reason().starts_with("done by hand")) {
+    line->text = Printable(node.reason());
+  }
   if (!node.cached_from().empty()) {
     line->text = absl::StrCat("cached (from run ", ShortId(node.cached_from()), ")");
   }
@@ -101,6 +104,15 @@ const char* SectionName(v1::Section section) {
   }
 }
 
+// "retry by uid:1000: the host is back"
+std::string InterventionText(const E& event) {
+  static constexpr const char* kVerbs[] = {"changed", "retry", "skip", "drop", "paused", "resumed"};
+  const v1::Intervened& fact = event.intervened();
+  const int verb = fact.verb() <= v1::VERB_RESUME ? fact.verb() : 0;
+  return absl::StrCat(kVerbs[std::max(verb, 0)], " by ", Printable(event.actor()),
+                      fact.reason().empty() ? "" : ": ", Printable(fact.reason()));
+}
+
 StatusLine LineOfRun(const E& event, const v1::Run& run, const Glyphs& glyphs) {
   StatusLine line;
   if (event.has_run_started()) {
@@ -119,6 +131,9 @@ StatusLine LineOfRun(const E& event, const v1::Run& run, const Glyphs& glyphs) {
   } else if (event.has_section_started()) {
     line.mark = {glyphs.running, Ink::kCyan};
     line.text = SectionName(event.section_started().section());
+  } else if (event.has_intervened()) {
+    line.mark = {glyphs.running, Ink::kCyan};
+    line.text = InterventionText(event);
   } else if (event.has_run_admitted()) {
     line.mark = {glyphs.running, Ink::kCyan};
     line.text = "its turn has come";
@@ -135,7 +150,8 @@ StatusLine LineOfRun(const E& event, const v1::Run& run, const Glyphs& glyphs) {
 // True if `event` is the last one of its step.
 bool EndsStep(const E& event) {
   return event.has_cache_hit() || event.has_step_skipped() || event.has_step_cancelled() ||
-         event.has_step_parked() || event.has_step_finished() ||
+         event.has_step_parked() || event.has_step_finished() || event.has_step_marked() ||
+         event.has_step_reused() ||
          (event.has_attempt_finished() &&
           proto::IsTerminal(event.attempt_finished().step_status()));
 }
@@ -165,6 +181,12 @@ const std::string& PathOf(const E& event) {
       return event.step_held().path();
     case E::kLoopDecided:
       return event.loop_decided().path();
+    case E::kStepRequeued:
+      return event.step_requeued().path();
+    case E::kStepMarked:
+      return event.step_marked().path();
+    case E::kStepReused:
+      return event.step_reused().path();
     default:
       return *kNone;
   }
@@ -187,6 +209,9 @@ StatusLine LineOf(const v1::ExecutionEvent& event, const proto::RunView& view,
     line.text = found.item != nullptr
                     ? WaitText(*found.item, view.run().id(), ToTime(event.time()))
                     : WaitText(*found.step, view.run().id(), ToTime(event.time()));
+  } else if (event.has_step_requeued()) {
+    line.mark = {glyphs.retrying, Ink::kYellow};
+    line.text = event.step_requeued().follows() ? "runs after it" : "runs again";
   } else if (event.has_loop_decided()) {
     if (!event.loop_decided().again()) return line;
     line.mark = {glyphs.running, Ink::kCyan};
@@ -210,6 +235,9 @@ StatusLine LineOf(const v1::ExecutionEvent& event, const proto::RunView& view,
     } else if (!line.failed && found.item->status() != v1::STATUS_PARKED) {
       line.mark = {};
     }
+  } else if (event.has_step_reused()) {
+    Conclude(*found.step, glyphs, &line);
+    line.text = absl::StrCat("as in run ", ShortId(view.run().replay_of().run_id()));
   } else if (EndsStep(event)) {
     Conclude(*found.step, glyphs, &line);
     line.text += ItemsText(view, *found.step);

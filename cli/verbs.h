@@ -19,6 +19,16 @@ int Resume(const Arguments& arguments, Context& context);
 int Signal(const Arguments& arguments, Context& context);
 int Why(const Arguments& arguments, Context& context);
 
+// What failed or is stuck (through the daemon).
+int RetryCommand(const Arguments& arguments, Context& context);
+int ReplayCommand(const Arguments& arguments, Context& context);
+int SkipCommand(const Arguments& arguments, Context& context);
+int PauseCommand(const Arguments& arguments, Context& context);
+int DlqList(const Arguments& arguments, Context& context);
+int DlqShow(const Arguments& arguments, Context& context);
+int DlqRetry(const Arguments& arguments, Context& context);
+int DlqDrop(const Arguments& arguments, Context& context);
+
 // Registered flows (through the daemon).
 int FlowRegister(const Arguments& arguments, Context& context);
 int FlowList(const Arguments& arguments, Context& context);

@@ -240,7 +240,7 @@ std::string Answer(const T& node, const std::string& name, const std::string& ru
       return absl::StrCat(name, " is running",
                           node.has_started_at() ? ", started " + Ago(node.started_at(), now) : "");
     case v1::STATUS_SUCCEEDED:
-      return absl::StrCat(name, " has succeeded");
+      return absl::StrCat(name, " has succeeded", reason.empty() ? "" : ": ", reason);
     case v1::STATUS_FAILED:
       return absl::StrCat(name, " has failed: ", FailureText(node.failure()));
     case v1::STATUS_SKIPPED:
@@ -333,6 +333,10 @@ std::vector<std::string> ExplainRun(const v1::Run& run, absl::Time now, const Tu
       break;
     case v1::STATUS_WAITING:
       absl::StrAppend(&line, "waits: nothing in it can go on by itself");
+      break;
+    case v1::STATUS_PAUSED:
+      absl::StrAppend(&line, "is paused: nothing of it starts until `beamline resume ",
+                      ShortId(run.id()), "`");
       break;
     case v1::STATUS_PENDING:
       absl::StrAppend(&line, TurnText(run.concurrency_key(), TurnAt(turns, "")));

@@ -71,6 +71,30 @@ std::string WorkerOf(const v1::Run& run, const std::string& path,
                                          absl::StrJoin(unserved, ", "));
 }
 
+// The commands that help with what was explained.
+std::string NextFor(const v1::Run& run, const std::vector<std::string>& paths) {
+  const std::string id = ShortId(run.id());
+  for (const std::string& path : paths) {
+    const v1::Item* item = FindItem(run, path);
+    const v1::Step* step = item == nullptr ? FindStep(run, path) : nullptr;
+    const v1::Status status = item != nullptr   ? item->status()
+                              : step != nullptr ? step->status()
+                                                : v1::STATUS_UNSPECIFIED;
+    const bool stuck = status == v1::STATUS_PARKED || status == v1::STATUS_FAILED;
+    if (!stuck || (!proto::IsTerminal(run.status()) && status == v1::STATUS_FAILED)) continue;
+    return absl::StrCat(
+        "→ beamline retry ", id, " --step ", Printable(path), " · beamline skip ", id, " ",
+        Printable(path), " --reason …",
+        proto::IsTerminal(run.status()) ? " · beamline replay " : " · beamline cancel ", id);
+  }
+  if (run.status() == v1::STATUS_PAUSED) {
+    return absl::StrCat("→ beamline resume ", id, " · beamline cancel ", id);
+  }
+  return proto::IsTerminal(run.status())
+             ? absl::StrCat("→ beamline runs show ", id, " · beamline tail ", id)
+             : absl::StrCat("→ beamline tail ", id, " · beamline cancel ", id);
+}
+
 }  // namespace
 
 int Why(const Arguments& arguments, Context& context) {
@@ -123,10 +147,7 @@ int Why(const Arguments& arguments, Context& context) {
   }
   if (!arguments.Has("STEP")) Show(context, ExplainRun(run, now, response->turns()));
   for (const std::string& path : paths) Show(context, explain(path));
-  const std::string id = ShortId(run.id());
-  Hint(context, proto::IsTerminal(run.status())
-                    ? absl::StrCat("→ beamline runs show ", id, " · beamline tail ", id)
-                    : absl::StrCat("→ beamline tail ", id, " · beamline cancel ", id));
+  Hint(context, NextFor(run, paths));
   return kExitOk;
 }
 

@@ -54,6 +54,14 @@ class LoggedStore : public ports::EventStore {
                                                    const std::string& key) const override {
     return store_.FindCached(tenant, key);
   }
+  absl::StatusOr<std::vector<ports::DeadLetterRow>> ListDeadLetters(
+      const ports::DeadLetterQuery& query) const override {
+    return store_.ListDeadLetters(query);
+  }
+  absl::StatusOr<ports::DeadLetterRow> GetDeadLetter(const std::string& tenant,
+                                                     uint64_t number) const override {
+    return store_.GetDeadLetter(tenant, number);
+  }
   absl::StatusOr<ports::FlowSource> GetFlow(const std::string& digest) const override {
     return store_.GetFlow(digest);
   }

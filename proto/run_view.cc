@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +10,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
+#include "proto/run_view_parts.h"
 
 namespace beamline::proto {
 namespace {
@@ -19,26 +19,6 @@ using google::protobuf::RepeatedPtrField;
 
 // Paths come from a log; nothing legitimate nests deeper than a flow may.
 constexpr int kDepthMax = 64;
-
-enum class ItemState : uint8_t { kNone, kRunning, kRetrying, kParked, kSucceeded, kFailed, kOther };
-
-ItemState StateOf(const v1::Item& item) {
-  switch (item.status()) {
-    case v1::STATUS_RUNNING:
-    case v1::STATUS_WAITING:
-      return item.has_retry_at() ? ItemState::kRetrying : ItemState::kRunning;
-    case v1::STATUS_PARKED:
-      return ItemState::kParked;
-    case v1::STATUS_SUCCEEDED:
-      return ItemState::kSucceeded;
-    case v1::STATUS_FAILED:
-      return ItemState::kFailed;
-    case v1::STATUS_PENDING:
-      return ItemState::kNone;
-    default:
-      return ItemState::kOther;
-  }
-}
 
 // The last attempt is the one a fact speaks of, except in logs that do not fit.
 v1::Attempt* FindAttempt(RepeatedPtrField<v1::Attempt>* attempts, int32_t n) {
@@ -72,62 +52,6 @@ std::vector<std::string> ReadKeys(const std::string& json) {
 
 }  // namespace
 
-// A level of the flow: its steps in order and by id. The levels of a run repeat these orders, so
-// that one index finds a step in the outline, in the run and in every item.
-struct RunView::Shape {
-  v1::StepOutline outline;
-  std::vector<std::unique_ptr<Shape>> steps;
-  absl::flat_hash_map<std::string, int> index;
-};
-
-// What is kept beside a foreach step's items.
-struct RunView::Foreach {
-  std::vector<v1::Item*> items;  // by index; null where not begun
-  std::vector<ItemState> states;
-  std::vector<std::string> keys;
-  ItemCounts counts;
-  std::set<int32_t> retrying, failed, parked;
-
-  int32_t& CountOf(ItemState state) {
-    switch (state) {
-      case ItemState::kRunning:
-        return counts.running;
-      case ItemState::kRetrying:
-        return counts.retrying;
-      case ItemState::kParked:
-        return counts.parked;
-      case ItemState::kSucceeded:
-        return counts.succeeded;
-      case ItemState::kFailed:
-        return counts.failed;
-      default:
-        return counts.other;
-    }
-  }
-  std::set<int32_t>* SetOf(ItemState state) {
-    switch (state) {
-      case ItemState::kRetrying:
-        return &retrying;
-      case ItemState::kFailed:
-        return &failed;
-      case ItemState::kParked:
-        return &parked;
-      default:
-        return nullptr;
-    }
-  }
-  void Note(const v1::Item& item) {
-    ItemState now = StateOf(item);
-    ItemState& was = states[item.index()];
-    if (now == was) return;
-    if (was != ItemState::kNone) --CountOf(was);
-    if (std::set<int32_t>* set = SetOf(was)) set->erase(item.index());
-    if (now != ItemState::kNone) ++CountOf(now);
-    if (std::set<int32_t>* set = SetOf(now)) set->insert(item.index());
-    was = now;
-  }
-};
-
 namespace {
 
 constexpr std::string_view kUndo = ".compensate";
@@ -160,26 +84,6 @@ std::string ReasonOf(const v1::WaitStarted& wait) {
 
 }  // namespace
 
-struct RunView::Place {
-  const Shape* shape = nullptr;
-  v1::Step* step = nullptr;  // the step, or the foreach step of `item`
-  v1::Item* item = nullptr;
-  Foreach* foreach = nullptr;  // of `item`
-
-  explicit operator bool() const { return step != nullptr; }
-  // Calls `f` with the item, or else the step: their fields have the same names.
-  template <typename F>
-  void Visit(F f) const {
-    if (item != nullptr) {
-      f(item);
-      foreach
-        ->Note(*item);
-    } else {
-      f(step);
-    }
-  }
-};
-
 RunView::RunView(ReadBlob read_blob) : read_blob_(std::move(read_blob)) {}
 RunView::RunView(RunView&&) noexcept = default;
 RunView& RunView::operator=(RunView&&) noexcept = default;
@@ -187,7 +91,7 @@ RunView::~RunView() = default;
 
 void RunView::Apply(const v1::ExecutionEvent& event) {
   if (event.seq() != 0 && event.seq() <= run_.last_seq()) return;
-  ApplyFact(event);
+  if (!ApplyIntervention(event)) ApplyFact(event);
   run_.set_last_seq(event.seq());
 }
 
@@ -197,7 +101,9 @@ void RunView::ApplyFact(const v1::ExecutionEvent& event) {
     case E::kRunStarted:
       return Begin(event);
     case E::kStopRequested:
-      if (event.stop_requested().path().empty()) *run_.mutable_stop() = event.stop_requested();
+      if (!event.stop_requested().path().empty()) return;
+      *run_.mutable_stop() = event.stop_requested();
+      paused_ = false;
       return;
     case E::kOutputsResolved:
       if (event.outputs_resolved().has_outputs()) {
@@ -205,9 +111,7 @@ void RunView::ApplyFact(const v1::ExecutionEvent& event) {
       }
       return;
     case E::kSectionStarted:
-      if (event.section_started().section() == v1::SECTION_ON_FAILURE) on_failure_began_ = true;
-      if (event.section_started().section() == v1::SECTION_FINALLY) finally_began_ = true;
-      return;
+      return OnSection(event.section_started().section());
     case E::kRunAdmitted:
       queued_ = false;
       return;
@@ -248,9 +152,7 @@ void RunView::ApplyFact(const v1::ExecutionEvent& event) {
       return ApplyStep(event, Find(event.step_held().path()));
     case E::kStepReleased:
       return ApplyStep(event, Find(event.step_released().path()));
-    case E::kLoopDecided:     // its rounds say it
-    case E::kSignalReceived:  // the wait that takes it says it
-    case E::FACT_NOT_SET:
+    default:  // the rounds of a loop speak for it, and the wait that takes a signal
       return;
   }
 }
@@ -270,6 +172,7 @@ void RunView::Begin(const v1::ExecutionEvent& event) {
   run_.set_workspace(started.workspace());
   if (started.has_parent()) *run_.mutable_parent() = started.parent();
   run_.set_concurrency_key(started.concurrency_key());
+  if (started.has_replay_of()) *run_.mutable_replay_of() = started.replay_of();
   queued_ = started.queued();
   BuildShape(started);
   AddSteps(*root_, "", run_.mutable_steps());

@@ -70,6 +70,15 @@ class RunView {
   void OnAttemptFinished(const v1::ExecutionEvent& event, const Place& place);
   void OnCacheHit(const v1::ExecutionEvent& event, const Place& place);
   void OnStepFinished(const v1::ExecutionEvent& event, const Place& place);
+  // What people do to a run (run_view_operate.cc).
+  bool ApplyIntervention(const v1::ExecutionEvent& event);
+  void OnRequeued(const v1::StepRequeued& fact);
+  void OnMarked(const v1::ExecutionEvent& event);
+  void OnReused(const v1::ExecutionEvent& event);
+  void OnSection(v1::Section section);
+  void GoOnAbove(std::string_view path);
+  void Renew(v1::Step* step);
+  void RequeueItems(const Place& place);
   bool CanMove(const google::protobuf::RepeatedPtrField<v1::Step>& steps, bool top) const;
   bool CanMove(const v1::Step& step) const;
   bool SectionBegan(v1::Section section) const;
@@ -87,6 +96,7 @@ class RunView {
   bool on_failure_began_ = false;
   bool finally_began_ = false;
   bool finished_ = false;
+  bool paused_ = false;
 };
 
 }  // namespace beamline::proto

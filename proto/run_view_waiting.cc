@@ -13,7 +13,10 @@ const v1::Run& RunView::run() const {
   if (!finished_ && root_ != nullptr) {
     // Only a run that has something stuck and no attempt in flight is worth a walk.
     bool waits = stuck_ > 0 && in_flight_ <= 0 && !CanMove(run_.steps(), true);
-    run_.set_status(queued_ ? v1::STATUS_PENDING : waits ? v1::STATUS_WAITING : v1::STATUS_RUNNING);
+    run_.set_status(queued_   ? v1::STATUS_PENDING
+                    : paused_ ? v1::STATUS_PAUSED
+                    : waits   ? v1::STATUS_WAITING
+                              : v1::STATUS_RUNNING);
   }
   return run_;
 }

@@ -85,7 +85,36 @@ class Reader {
         return run::StepHeld{Path(e.step_held().path())};
       case v1::ExecutionEvent::kStepReleased:
         return run::StepReleased{Path(e.step_released().path())};
-      case v1::ExecutionEvent::FACT_NOT_SET:
+      default:
+        return OperatorFact(e);
+    }
+  }
+
+  // What people do to runs.
+  run::Fact OperatorFact(const v1::ExecutionEvent& e) {
+    switch (e.fact_case()) {
+      case v1::ExecutionEvent::kIntervened:
+        return run::Intervened{Verb(e.intervened().verb()), e.intervened().reason(),
+                               e.intervened().request_id(), e.intervened().request_hash()};
+      case v1::ExecutionEvent::kRunReopened:
+        return run::RunReopened{Section(e.run_reopened().section())};
+      case v1::ExecutionEvent::kStepRequeued:
+        return run::StepRequeued{Path(e.step_requeued().path()), e.step_requeued().anew(),
+                                 e.step_requeued().follows()};
+      case v1::ExecutionEvent::kStepMarked:
+        return run::StepMarked{Path(e.step_marked().path()), Value(e.step_marked().output()),
+                               e.step_marked().reason()};
+      case v1::ExecutionEvent::kRunPaused:
+        return run::RunPaused{};
+      case v1::ExecutionEvent::kRunResumed:
+        return run::RunResumed{};
+      case v1::ExecutionEvent::kLetterDropped:
+        return run::LetterDropped{Path(e.letter_dropped().path())};
+      case v1::ExecutionEvent::kInputsChanged:
+        return run::InputsChanged{Value(e.inputs_changed().inputs())};
+      case v1::ExecutionEvent::kStepReused:
+        return Get(e.step_reused());
+      default:
         break;
     }
     Fail("it holds no fact that this release knows");
@@ -108,6 +137,24 @@ class Reader {
     f->only = m.only();
     f->concurrency_key = m.concurrency_key();
     f->queued = m.queued();
+    if (m.has_replay_of()) {
+      const std::optional<run::RunId> id = run::RunId::Parse(m.replay_of().run_id());
+      if (!id) Fail("the replayed run's id is none");
+      f->replay_of = {id.value_or(run::RunId()), m.replay_of().from()};
+    }
+  }
+
+  run::StepReused Get(const v1::StepReused& m) {
+    if (m.count() < 0) Fail("count is negative");
+    run::StepReused f{Path(m.path()),   Status(m.status()), Value(m.output()),
+                      Error(m),         m.reason(),         Artifacts(m.artifacts()),
+                      Value(m.items()), Value(m.keys()),    m.count()};
+    for (const v1::ReusedItem& item : m.done()) {
+      if (item.index() < 0 || item.index() >= m.count()) Fail("an item is out of range");
+      f.done.push_back({item.index(), Status(item.status()), Value(item.output()), Error(item),
+                        Artifacts(item.artifacts())});
+    }
+    return f;
   }
 
   run::RunStarted Get(const v1::RunStarted& m) {
@@ -289,6 +336,25 @@ class Reader {
     }
     FailEnum("status", status);
     return run::Status::kPending;
+  }
+
+  run::Verb Verb(v1::Verb verb) {
+    switch (verb) {
+      case v1::VERB_RETRY:
+        return run::Verb::kRetry;
+      case v1::VERB_SKIP:
+        return run::Verb::kSkip;
+      case v1::VERB_DROP:
+        return run::Verb::kDrop;
+      case v1::VERB_PAUSE:
+        return run::Verb::kPause;
+      case v1::VERB_RESUME:
+        return run::Verb::kResume;
+      default:
+        break;
+    }
+    FailEnum("verb", verb);
+    return run::Verb::kRetry;
   }
 
   run::Outcome Outcome(v1::Outcome outcome) {

@@ -42,8 +42,26 @@ v1::Status ToProto(run::Status status) {
       return v1::STATUS_CANCELLED;
     case run::Status::kParked:
       return v1::STATUS_PARKED;
+    case run::Status::kPaused:
+      return v1::STATUS_PAUSED;
   }
   return v1::STATUS_UNSPECIFIED;
+}
+
+v1::Verb ToProto(run::Verb verb) {
+  switch (verb) {
+    case run::Verb::kRetry:
+      return v1::VERB_RETRY;
+    case run::Verb::kSkip:
+      return v1::VERB_SKIP;
+    case run::Verb::kDrop:
+      return v1::VERB_DROP;
+    case run::Verb::kPause:
+      return v1::VERB_PAUSE;
+    case run::Verb::kResume:
+      return v1::VERB_RESUME;
+  }
+  return v1::VERB_UNSPECIFIED;
 }
 
 v1::Outcome ToProto(run::Outcome outcome) {
@@ -178,6 +196,10 @@ class Writer {
     SetText(f.only, m->mutable_only());
     SetText(f.concurrency_key, m->mutable_concurrency_key());
     m->set_queued(f.queued);
+    if (f.replay_of) {
+      m->mutable_replay_of()->set_run_id(f.replay_of->run.ToString());
+      SetText(f.replay_of->from, m->mutable_replay_of()->mutable_from());
+    }
   }
 
   void Put(const run::RunAdmitted&) { to_.mutable_run_admitted(); }
@@ -224,6 +246,54 @@ class Writer {
 
   void Put(const run::StepHeld& f) { PutPath(f.path, to_.mutable_step_held()); }
   void Put(const run::StepReleased& f) { PutPath(f.path, to_.mutable_step_released()); }
+
+  void Put(const run::Intervened& f) {
+    auto* m = to_.mutable_intervened();
+    m->set_verb(ToProto(f.verb));
+    SetText(f.reason, m->mutable_reason());
+    SetText(f.request_id, m->mutable_request_id());
+    SetText(f.request_hash, m->mutable_request_hash());
+  }
+  void Put(const run::RunReopened& f) {
+    to_.mutable_run_reopened()->set_section(ToProto(f.section));
+  }
+  void Put(const run::StepRequeued& f) {
+    auto* m = to_.mutable_step_requeued();
+    PutPath(f.path, m);
+    m->set_anew(f.anew);
+    m->set_follows(f.follows);
+  }
+  void Put(const run::StepMarked& f) {
+    auto* m = to_.mutable_step_marked();
+    PutReason(f.path, f.reason, m);
+    Put(f.output, m, &v1::StepMarked::mutable_output);
+  }
+  void Put(const run::RunPaused&) { to_.mutable_run_paused(); }
+  void Put(const run::RunResumed&) { to_.mutable_run_resumed(); }
+  void Put(const run::LetterDropped& f) { PutPath(f.path, to_.mutable_letter_dropped()); }
+  void Put(const run::InputsChanged& f) {
+    Put(f.inputs, to_.mutable_inputs_changed(), &v1::InputsChanged::mutable_inputs);
+  }
+
+  void Put(const run::StepReused& f) {
+    auto* m = to_.mutable_step_reused();
+    PutReason(f.path, f.reason, m);
+    m->set_status(ToProto(f.status));
+    Put(f.output, m, &v1::StepReused::mutable_output);
+    Put(f.error, m);
+    for (const run::ArtifactRef& artifact : f.artifacts) Put(artifact, m->add_artifacts());
+    Put(f.items, m, &v1::StepReused::mutable_items);
+    Put(f.keys, m, &v1::StepReused::mutable_keys);
+    m->set_count(f.count);
+    for (const run::ReusedItem& item : f.done) {
+      v1::ReusedItem* to = m->add_done();
+      to->set_index(item.index);
+      to->set_status(ToProto(item.status));
+      Put(item.output, to, &v1::ReusedItem::mutable_output);
+      Put(item.error, to);
+      for (const run::ArtifactRef& artifact : item.artifacts) Put(artifact, to->add_artifacts());
+    }
+  }
 
   void Put(const run::ForeachStarted& f) {
     auto* m = to_.mutable_foreach_started();

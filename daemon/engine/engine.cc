@@ -93,6 +93,11 @@ void Engine::ReleaseStep(const run::RunId& run, std::string actor, std::string p
   Command(run, std::move(actor), run::ReleaseStep{std::move(path)}, std::move(done));
 }
 
+void Engine::Intervene(const run::RunId& run, std::string actor, decltype(run::Command::wish) wish,
+                       std::function<void(absl::Status)> done) {
+  Command(run, std::move(actor), std::move(wish), std::move(done));
+}
+
 void Engine::DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done) {
   writer_.Delete(run, std::move(done));
 }
@@ -124,8 +129,6 @@ Engine::LiveRun* Engine::Find(const run::RunId& run) {
 }
 
 void Engine::Handle(CommandMessage message) {
-  const bool repeatable = std::holds_alternative<run::CancelRun>(message.command.wish) ||
-                          std::holds_alternative<run::SendSignal>(message.command.wish);
   LiveRun* live = Find(message.run);
   if (live == nullptr) {
     const auto [waiting, fresh] = loading_.try_emplace(message.run);
@@ -146,9 +149,10 @@ void Engine::Handle(CommandMessage message) {
       LeaveTurn(*live, resolution->path);
     }
     absl::Status status = events.status();
-    if (repeatable && absl::IsAlreadyExists(status)) status = absl::OkStatus();
+    // Only of wishes that are repeated: what was wished is so.
+    if (absl::IsAlreadyExists(status)) status = absl::OkStatus();
     if (message.reply) message.reply(std::move(status));
-    return;
+    return ParkIfIdle(*live);  // of a paused run, this may have been the last thing under way
   }
   Record(*live, *std::move(events));
   if (message.reply) {

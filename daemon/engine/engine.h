@@ -79,6 +79,8 @@ struct StartRequest {
   std::string flow_path;                   // of this flow among `files`
   std::vector<std::string> break_at;
   std::string only;
+  std::optional<run::ReplayOf> replay_of;
+  std::vector<run::StepReused> reused;  // of it
 };
 
 struct Started {
@@ -132,6 +134,10 @@ class Engine {
   // called on the engine's thread.
   void LookAtTurns(const run::RunId& run, std::string tenant, std::string turn,
                    std::function<void(std::vector<TurnWait>)> done);
+  // Carries out what a person wishes (a RetryStep, SkipStep, DropStep, PauseRun, ResumePaused),
+  // once per request id: repeating it is Ok. Errors: as run/intervene.h; NotFound: no such run.
+  void Intervene(const run::RunId& run, std::string actor, decltype(run::Command::wish) wish,
+                 std::function<void(absl::Status)> done);
   // As EventStore::DeleteRun.
   void DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done);
 
@@ -282,12 +288,15 @@ class Engine {
   void Settle(const Mark& mark);  // a run's part of a batch is on disk
   void End(LiveRun& live);
   void PassTurn(const std::string& turn);
+  void LetBackIn(const LiveRun& live);
 
   // Runs that only wait are not kept in memory (engine_parking.cc).
   bool OnlyWaits(const LiveRun& live) const;
   void ParkIfIdle(LiveRun& live);
   void Park(LiveRun& live);
   void LoadRun(const run::RunId& run);
+  absl::Status Adopt(LoadedMessage& message);
+  void LetGo(const run::RunId& run);
   void WakeLater(const run::RunId& run, absl::Time at);
 
   // Steps that the engine carries out itself: sub-flows and signals (engine_children.cc).

@@ -60,7 +60,7 @@ void Engine::Dispatch(LiveRun& live, const run::Effect& effect) {
 void Engine::Resolve(LiveRun& live, const run::Effect& effect, const run::ResolveStep& resolve) {
   const run::RunId id = live.state.start.run;
   const run::NodeIndex node = run::FindNode(live.state, effect.path);
-  if (resolve.attempt > 1) {  // the recorded input is used again
+  if (resolve.recorded) {
     run::ReportResolution again{.path = effect.path, .attempt = resolve.attempt};
     again.idempotency_key = live.state.node(node).idempotency_key;
     local_.push_back({id, {"system", 0, std::move(again)}, {}, nullptr});

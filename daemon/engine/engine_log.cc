@@ -23,6 +23,8 @@ ports::RunStatus RowStatus(run::Status status) {
       return ports::RunStatus::kCancelled;
     case run::Status::kPending:
       return ports::RunStatus::kPending;
+    case run::Status::kPaused:
+      return ports::RunStatus::kPaused;
     default:
       return ports::RunStatus::kRunning;
   }
@@ -73,15 +75,21 @@ void Engine::Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh)
   }
   ports::RunEvents& entry = (*gathering_.batch)[place->second];
   for (const run::Event& event : events) {
+    if (std::holds_alternative<run::RunReopened>(event.fact)) LetBackIn(live);
     const auto* finished = std::get_if<run::AttemptFinished>(&event.fact);
     if (finished == nullptr || finished->cache_key.empty()) continue;
     entry.cached.push_back({finished->cache_key, event.seq, event.time, finished->cached_until});
+  }
+  for (run::DeadLetterChange& change : run::DeadLetterChanges(live.state, events)) {
+    entry.dead_letters.push_back(std::move(change));
   }
   entry.events.insert(entry.events.end(), std::make_move_iterator(events.begin()),
                       std::make_move_iterator(events.end()));
   const ports::RunStatus status = RowStatus(run::RunStatusOf(live.state));
   const absl::Time wake_at =
-      status == ports::RunStatus::kWaiting ? NextWake(live.state) : absl::InfiniteFuture();
+      status == ports::RunStatus::kWaiting || status == ports::RunStatus::kPaused
+          ? NextWake(live.state)
+          : absl::InfiniteFuture();
   const bool fresh_run = entry.expected_seq == 0;
   if (fresh_run || status != live.row_status || wake_at != live.row_wake_at ||
       entry.row.has_value()) {
@@ -134,7 +142,9 @@ void Engine::Settle(const Mark& mark) {
   hub_.Publish(mark.run, mark.seq, mark.status);
   LiveRun* live = Find(mark.run);
   if (live == nullptr) return;
-  if (ports::IsFinished(mark.status)) return End(*live);
+  // Somebody may have brought it back meanwhile.
+  const bool over = run::IsTerminal(live->state.status) && !gathering_.index.contains(mark.run);
+  if (ports::IsFinished(mark.status) && over) return End(*live);
   Dispatch(*live, mark.order);
   ParkIfIdle(*live);
 }
@@ -157,6 +167,13 @@ void Engine::End(LiveRun& live) {
   }
   world_.vault.Forget(id);
   options_.run_ended(id);
+}
+
+// A run that comes back has a turn, whoever has its place now: a person wants it to go on.
+void Engine::LetBackIn(const LiveRun& live) {
+  const run::RunStarted& start = live.state.start;
+  if (start.concurrency_key.empty()) return;
+  run_turns_.Enter(absl::StrCat(start.tenant, "/", start.concurrency_key), start.run);
 }
 
 void Engine::PassTurn(const std::string& turn) {

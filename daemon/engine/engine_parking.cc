@@ -17,8 +17,8 @@ constexpr size_t kReadBytes = 4 << 20;
 
 bool Engine::OnlyWaits(const LiveRun& live) const {
   const run::RunId& id = live.state.start.run;
-  return !draining_ && run::RunStatusOf(live.state) == run::Status::kWaiting &&
-         live.dispatched == live.state.last_order && !gathering_.index.contains(id) &&
+  return !draining_ && run::OnlyWaits(live.state) && live.dispatched == live.state.last_order &&
+         live.slots.empty() && !gathering_.index.contains(id) &&
          !(writing_ && writing_->index.contains(id));
 }
 
@@ -48,7 +48,7 @@ void Engine::WakeLater(const run::RunId& run, absl::Time at) {
 void Engine::LoadRun(const run::RunId& run) {
   aside_->Do([this, run] {
     LoadedMessage loaded{run, world_.events.GetRun(run), std::vector<run::Event>()};
-    bool more = loaded.row.ok() && !ports::IsFinished(loaded.row->status);
+    bool more = loaded.row.ok();
     while (more) {
       const uint64_t after = loaded.events->empty() ? 0 : loaded.events->back().seq;
       auto page = world_.events.Read(run, after, kReadBytes);
@@ -64,38 +64,53 @@ void Engine::LoadRun(const run::RunId& run) {
   });
 }
 
+// Takes a run that was read into memory. A finished one is there for the wishes that wait for it.
+absl::Status Engine::Adopt(LoadedMessage& message) {
+  if (!message.row.ok()) return message.row.status();
+  const absl::Status lost =
+      absl::DataLossError("the run cannot go on; see `beamline daemon status`");
+  if (lost_.contains(message.run)) return lost;
+  if (Find(message.run) != nullptr) return absl::OkStatus();
+  const bool finished = ports::IsFinished(message.row->status);
+  if (const auto timer = parked_.find(message.run); timer != parked_.end()) {
+    timers_.erase(timer->second);
+    parked_.erase(timer);
+  }
+  if (!finished) --parked_count_;
+  // Its events are here.
+  if (!finished) message.row->status = ports::RunStatus::kRunning;
+  RecoverRun(*message.row, std::move(message.events));
+  LiveRun* live = Find(message.run);
+  if (live == nullptr) return lost;
+  if (!finished) {
+    live->park_later = true;
+    SetTimer(*live, world_.clock.Now() + kLongLogStays, kParkTimer);
+  }
+  return absl::OkStatus();
+}
+
+// Forgets a run that was looked at, is finished and stays so.
+void Engine::LetGo(const run::RunId& run) {
+  const LiveRun* live = Find(run);
+  const bool over = live != nullptr && run::IsTerminal(live->state.status) &&
+                    !gathering_.index.contains(run) && !(writing_ && writing_->index.contains(run));
+  if (over) runs_.erase(run);
+}
+
 void Engine::Handle(LoadedMessage message) {
   auto waiting = loading_.extract(message.run);
-  absl::Status status = message.row.status();
-  if (status.ok() && ports::IsFinished(message.row->status)) {
-    status = absl::FailedPreconditionError("the run is finished");
-  }
-  if (status.ok() && lost_.contains(message.run)) {
-    status = absl::DataLossError("the run cannot go on; see `beamline daemon status`");
-  } else if (status.ok() && Find(message.run) == nullptr) {
-    if (const auto timer = parked_.find(message.run); timer != parked_.end()) {
-      timers_.erase(timer->second);
-      parked_.erase(timer);
-    }
-    --parked_count_;
-    message.row->status = ports::RunStatus::kRunning;  // its events are here
-    RecoverRun(*message.row, std::move(message.events));
-    if (LiveRun* live = Find(message.run)) {
-      live->park_later = true;
-      SetTimer(*live, world_.clock.Now() + kLongLogStays, kParkTimer);
-    } else {
-      status = absl::DataLossError("the run cannot go on; see `beamline daemon status`");
-    }
-    CountRuns();
-  }
-  if (waiting.empty()) return;
-  for (CommandMessage& command : waiting.mapped()) {
-    if (status.ok()) {
-      Handle(std::move(command));
-    } else if (command.reply) {
-      command.reply(status);
+  const absl::Status status = Adopt(message);
+  if (!waiting.empty()) {
+    for (CommandMessage& command : waiting.mapped()) {
+      if (status.ok()) {
+        Handle(std::move(command));
+      } else if (command.reply) {
+        command.reply(status);
+      }
     }
   }
+  LetGo(message.run);
+  CountRuns();
 }
 
 }  // namespace beamline::engine

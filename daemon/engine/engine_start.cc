@@ -68,6 +68,7 @@ run::RunStarted StartOf(const StartRequest& request, const run::RunId& run) {
   start.llm_answers = request.llm_answers;
   start.break_at = request.break_at;
   start.only = request.only;
+  start.replay_of = request.replay_of;
   return start;
 }
 
@@ -89,6 +90,7 @@ void Engine::StartRun(StartRequest request, std::function<void(absl::StatusOr<St
     }
     // A rehearsal is not the run that the key stands for.
     if (!shared->llm_answers.absent()) keys->idempotency.clear();
+    if (shared->replay_of) keys->idempotency.clear();  // it is another run of the same on purpose
     BeginRun(std::move(*shared), *std::move(keys), done);
   });
 }
@@ -206,7 +208,7 @@ void Engine::Handle(StartMessage message) {
   StartRequest& request = message.request;
   auto live = std::make_unique<LiveRun>(run::RunState(request.flow->plan));
   live->flow = request.flow;
-  run::StartRun wish{StartOf(request, message.run)};
+  run::StartRun wish{StartOf(request, message.run), std::move(request.reused)};
   const auto refuse = [&](const absl::Status& status) {
     world_.vault.Forget(message.run);
     message.done(status);

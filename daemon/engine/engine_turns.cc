@@ -1,6 +1,7 @@
 // Steps whose number at a time is limited: a place is held from the first attempt to the step's
 // end, retries and a person's help included.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -63,12 +64,15 @@ void Engine::PassStepTurn(const std::string& line) {
     const run::NodeIndex node = live == nullptr ? -1 : run::FindNode(live->state, first.path);
     const auto resolve = static_cast<size_t>(run::OwedKind::kResolve);
     const uint64_t order = node < 0 ? 0 : live->state.node(node).owed[resolve];
-    if (order == 0) {  // cancelled meanwhile
+    const std::optional<run::Effect> effect =
+        order == 0 ? std::nullopt : run::PendingAt(live->state, order);
+    if (!effect) {  // cancelled or paused meanwhile
       step_turns_.Leave(line, first);
+      if (live != nullptr) live->turns.erase(first.path);
       continue;
     }
     if (!step_turns_.Next(line, live->state.step_of(node).concurrency->limit)) return;
-    Dispatch(*live, *run::PendingAt(live->state, order));
+    Dispatch(*live, *effect);
   }
 }
 

@@ -63,14 +63,22 @@ std::vector<const flowspec::Expression*> Gather(const flowspec::Flow& flow,
 }
 
 // <run>/<step>[/<item>]: the place in the run, with the keys of the items on the way.
-std::string DefaultKey(const RunState& state, NodeIndex index, const ItemsOf& items_of) {
+std::string PlaceOf(const RunState& state, NodeIndex index, const ItemsOf& items_of) {
   if (index == kRunNode) return state.start.run.ToString();
   const run::Node& node = state.node(index);
-  const std::string above = DefaultKey(state, node.parent, items_of);
+  const std::string above = PlaceOf(state, node.parent, items_of);
   if (node.item < 0) return absl::StrCat(above, "/", state.plan->step(node.step).id);
   const std::shared_ptr<const Items> items = items_of(node.parent);  // none: rounds of a loop
   const auto i = static_cast<size_t>(node.item);
   return absl::StrCat(above, "/", i < items->keys.size() ? items->keys[i] : absl::StrCat(i));
+}
+
+// The place; and which time it is, where somebody wanted what had succeeded to be done again: it is
+// another effect then, not a repetition of the first.
+std::string DefaultKey(const RunState& state, NodeIndex index, const ItemsOf& items_of) {
+  const int32_t times = index == kRunNode ? 0 : state.node(index).times;
+  std::string key = PlaceOf(state, index, items_of);
+  return times == 0 ? key : absl::StrCat(key, "~", times + 1);
 }
 
 // The array of a foreach (null for tolerated failures), the last round of a loop, the map of a

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "daemon/run/dead_letter.h"
 #include "daemon/run/event.h"
 
 namespace beamline::ports {
@@ -70,6 +71,26 @@ struct RunEvents {
   // be equal under it; empty: none.
   std::string key, key_hash;
   std::vector<CacheEntry> cached;  // an entry replaces an earlier one with its key
+  std::vector<run::DeadLetterChange> dead_letters;
+};
+
+// A dead letter with what it belongs to. `number` is never used again.
+struct DeadLetterRow {
+  uint64_t number = 0;
+  run::RunId run;
+  std::string flow_name;
+  run::DeadLetter letter;
+};
+
+struct DeadLetterQuery {
+  std::string tenant = "local";
+  std::string flow_name;  // empty: all, as for the others
+  std::optional<run::RunId> run;
+  std::optional<bool> parked;
+  std::string error_kind;
+  absl::Time since = absl::InfinitePast();
+  uint64_t before = 0;  // older than this one; for paging; 0: from the newest on
+  int limit = 50;
 };
 
 struct RunQuery {
@@ -140,6 +161,12 @@ class EventStore {
   };
   virtual absl::StatusOr<std::optional<Cached>> FindCached(const std::string& tenant,
                                                            const std::string& key) const = 0;
+
+  // Newest first.
+  virtual absl::StatusOr<std::vector<DeadLetterRow>> ListDeadLetters(
+      const DeadLetterQuery& query) const = 0;
+  virtual absl::StatusOr<DeadLetterRow> GetDeadLetter(const std::string& tenant,
+                                                      uint64_t number) const = 0;  // NotFound
 
   virtual absl::StatusOr<FlowSource> GetFlow(const std::string& digest) const = 0;  // NotFound
 

@@ -30,7 +30,8 @@ class EventFeed : public Feed<v1::StreamExecutionEventsResponse> {
       if (absl::Status status = Open(); !status.ok()) return status;
     }
     if (next_ == page_.size()) {
-      if (finished_ || (!follow_ && cursor_ >= until_)) return Pulled::kEnd;
+      const bool all = cursor_ >= std::max(until_, told_.load(std::memory_order_acquire));
+      if ((finished_ && all) || (!follow_ && cursor_ >= until_)) return Pulled::kEnd;
       const bool over = over_.load(std::memory_order_acquire);  // before the read: it sees all
       if (absl::Status status = ReadPage(); !status.ok()) return status;
       if (page_.empty()) return !follow_ || over ? Pulled::kEnd : Pulled::kLater;
@@ -42,12 +43,18 @@ class EventFeed : public Feed<v1::StreamExecutionEventsResponse> {
       narrator_->Tell(event, wire);
       bytes += wire->ByteSizeLong();
       cursor_ = event.seq;
-      finished_ = finished_ || std::holds_alternative<run::RunFinished>(event.fact);
+      Follow(event.fact);
     }
     return Pulled::kMessage;
   }
 
  private:
+  // A run that was finished may go on: then its end is not the end of the feed.
+  void Follow(const run::Fact& fact) {
+    if (std::holds_alternative<run::RunFinished>(fact)) finished_ = true;
+    if (std::holds_alternative<run::RunReopened>(fact)) finished_ = false;
+  }
+
   absl::Status Open() {
     const std::optional<run::RunId> id = run::RunId::Parse(run_id_);
     if (!id) return RunNotFound(run_id_);
@@ -55,7 +62,7 @@ class EventFeed : public Feed<v1::StreamExecutionEventsResponse> {
       subscription_ =
           backend_.engine.hub().Subscribe(*id, [this](uint64_t seq, ports::RunStatus status) {
             told_.store(seq, std::memory_order_release);
-            if (ports::IsFinished(status)) over_.store(true, std::memory_order_release);
+            over_.store(ports::IsFinished(status), std::memory_order_release);
             wake_();
           });
     }
@@ -90,7 +97,7 @@ class EventFeed : public Feed<v1::StreamExecutionEventsResponse> {
   uint64_t until_ = 0;             // of the last event that there was at the start
   std::atomic<uint64_t> told_{0};  // of the last event that the hub spoke of
   std::atomic<bool> over_{false};  // the run is finished: no events after those that are known
-  bool finished_ = false;          // RunFinished was sent
+  bool finished_ = false;          // RunFinished was sent, and nothing of it going on
   std::optional<Narrator> narrator_;
   std::vector<run::Event> page_;
   size_t next_ = 0;  // in page_

@@ -1,6 +1,8 @@
 // Events of the store as events of the wire.
 #include "daemon/rpc/narrator.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <set>
 #include <utility>
 #include <variant>
@@ -11,6 +13,8 @@
 
 namespace beamline::rpc {
 namespace {
+
+constexpr uint64_t kBehindEndMax = 64;  // events
 
 v1::Section ToWire(flowspec::Section section) {
   switch (section) {
@@ -110,10 +114,13 @@ v1::Status ToWire(ports::RunStatus status) {
 
 absl::Status ReadFailure(const Backend& backend, const run::RunId& id, uint64_t last_seq,
                          v1::Failure* failure) {
-  const auto last = backend.events.Read(id, last_seq - 1, 1);
+  // What is done to a finished run is recorded behind its end.
+  const auto last = backend.events.Read(id, last_seq - std::min(last_seq, kBehindEndMax), SIZE_MAX);
   if (!last.ok()) return last.status();
-  const auto* finished =
-      last->empty() ? nullptr : std::get_if<run::RunFinished>(&last->back().fact);
+  const run::RunFinished* finished = nullptr;
+  for (const run::Event& event : *last) {
+    if (const auto* end = std::get_if<run::RunFinished>(&event.fact)) finished = end;
+  }
   if (finished == nullptr || finished->error.ok()) return absl::OkStatus();
   failure->set_kind(finished->error.kind);
   failure->set_message(finished->error.message);

@@ -24,6 +24,8 @@ enum class Reason {
   kSignalInvalid,
   kSignalsUntaken,
   kNothingHeld,
+  kNotPossible,
+  kDeadLetterNotFound,
   kStepNotFound,
   kBlobNotFound,
   kFlowNotFound,

@@ -18,6 +18,7 @@
 
 #include "absl/time/clock.h"
 #include "beamline/v1/admin.grpc.pb.h"
+#include "beamline/v1/dead_letter.grpc.pb.h"
 #include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "beamline/v1/worker.grpc.pb.h"
@@ -94,6 +95,7 @@ class Server::Impl {
         orchestrator_(MakeOrchestratorService(backend_, peers_)),
         flows_(MakeFlowService(backend_, peers_)),
         workers_(MakeWorkerService(backend_, peers_)),
+        letters_(MakeDeadLetterService(backend_, peers_)),
         admin_(MakeAdminService(backend_, peers_, about_)) {
     // Not JSON, and about nothing that the caller does not hear as well, but for handshakes.
     gpr_set_log_function([](gpr_log_func_args* line) { Handshakes::Hear(line->message); });
@@ -105,6 +107,7 @@ class Server::Impl {
     builder.RegisterService(orchestrator_.get());
     builder.RegisterService(flows_.get());
     builder.RegisterService(workers_.get());
+    builder.RegisterService(letters_.get());
     builder.RegisterService(admin_.get());
     builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kConcurrentCallsMax);
@@ -142,6 +145,7 @@ class Server::Impl {
     health->SetServingStatus(v1::OrchestratorService::service_full_name(), serving);
     health->SetServingStatus(v1::FlowService::service_full_name(), serving);
     health->SetServingStatus(v1::WorkerService::service_full_name(), serving);
+    health->SetServingStatus(v1::DeadLetterService::service_full_name(), serving);
     health->SetServingStatus(v1::AdminService::service_full_name(), serving);
   }
 
@@ -219,7 +223,7 @@ class Server::Impl {
   engine::Aside reads_, answers_, words_;
   const Backend backend_;
   Peers peers_, network_peers_;
-  const std::unique_ptr<grpc::Service> orchestrator_, flows_, workers_, admin_;
+  const std::unique_ptr<grpc::Service> orchestrator_, flows_, workers_, letters_, admin_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> remote_acceptor_;
   std::unique_ptr<grpc::Server> server_;
   std::optional<NetworkDoor> door_;

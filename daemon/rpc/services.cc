@@ -17,12 +17,15 @@
 #include "daemon/rpc/event_feed.h"
 #include "daemon/rpc/flows.h"
 #include "daemon/rpc/identity.h"
+#include "daemon/rpc/intervene.h"
 #include "daemon/rpc/orchestrator.h"
 #include "daemon/rpc/output_feed.h"
 #include "daemon/rpc/refusal.h"
+#include "daemon/rpc/replay_run.h"
 #include "daemon/rpc/signal_run.h"
 #include "daemon/rpc/start_run.h"
 #include "daemon/rpc/start_runs.h"
+#include "daemon/rpc/unary.h"
 #include "daemon/rpc/wait_run.h"
 
 namespace beamline::rpc {
@@ -37,19 +40,6 @@ grpc::Status ToGrpc(const absl::Status& status) {
 }
 
 namespace {
-
-// Answers a call by `work(caller, done)`, which calls `done` sooner or later whatever happens.
-template <class Work>
-grpc::ServerUnaryReactor* Answer(const Peers& peers, Context* context, const Work& work) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  absl::StatusOr<Caller> caller = Identify(peers, *context);
-  if (caller.ok()) {
-    work(*caller, [reactor](const absl::Status& status) { reactor->Finish(ToGrpc(status)); });
-  } else {
-    reactor->Finish(ToGrpc(caller.status()));
-  }
-  return reactor;
-}
 
 // Orders what a reactor did before it called gRPC (Give) before what it does when gRPC calls it
 // back on another thread (Take). gRPC does so itself, but in a library that is built without the
@@ -283,6 +273,34 @@ class OrchestratorService final : public v1::OrchestratorService::CallbackServic
                                       v1::ResumeRunResponse*) override {
     return Answer(peers_, context, [&](const Caller& caller, Done done) {
       rpc::ResumeRun(backend_, caller, *request, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* PauseRun(Context* context, const v1::PauseRunRequest* request,
+                                     v1::PauseRunResponse* response) override {
+    return Answer(peers_, context, [&](const Caller& caller, Done done) {
+      rpc::PauseRun(backend_, caller, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* RetryRun(Context* context, const v1::RetryRunRequest* request,
+                                     v1::RetryRunResponse* response) override {
+    return Answer(peers_, context, [&](const Caller& caller, Done done) {
+      rpc::RetryRun(backend_, caller, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* SkipStep(Context* context, const v1::SkipStepRequest* request,
+                                     v1::SkipStepResponse* response) override {
+    return Answer(peers_, context, [&](const Caller& caller, Done done) {
+      rpc::SkipStep(backend_, caller, *request, response, std::move(done));
+    });
+  }
+
+  grpc::ServerUnaryReactor* ReplayRun(Context* context, const v1::ReplayRunRequest* request,
+                                      v1::ReplayRunResponse* response) override {
+    return Answer(peers_, context, [&](const Caller& caller, Done done) {
+      rpc::ReplayRun(backend_, caller, *request, response, std::move(done));
     });
   }
 

@@ -22,6 +22,7 @@ grpc::Status ToGrpc(const absl::Status& status);
 std::unique_ptr<grpc::Service> MakeOrchestratorService(const Backend& backend, const Peers& peers);
 std::unique_ptr<grpc::Service> MakeFlowService(const Backend& backend, const Peers& peers);
 std::unique_ptr<grpc::Service> MakeWorkerService(const Backend& backend, const Peers& peers);
+std::unique_ptr<grpc::Service> MakeDeadLetterService(const Backend& backend, const Peers& peers);
 std::unique_ptr<grpc::Service> MakeAdminService(const Backend& backend, const Peers& peers,
                                                 const About& about);
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "daemon/codec/utf8.h"
+#include "daemon/rpc/intervene.h"
 #include "daemon/rpc/narrator.h"
 #include "daemon/rpc/refusal.h"
 #include "flowspec/json_array.h"
@@ -128,6 +129,16 @@ void ResumeRun(const Backend& backend, const Caller& caller, const v1::ResumeRun
                Done done) {
   const absl::StatusOr<ports::RunRow> row = FindRun(backend, request.run_id());
   if (!row.ok()) return done(row.status());
+  if (row->status == ports::RunStatus::kPaused && request.step().empty()) {
+    run::ResumePaused wish{InterventionOf(request.request_id(), "", {"resume"})};
+    return backend.engine.Intervene(
+        row->id, caller.actor, std::move(wish),
+        [&backend, &request, done = std::move(done)](absl::Status status) {
+          backend.answers.Do([&request, done, status = std::move(status)] {
+            done(Refuse(status, request.run_id(), Reason::kNothingHeld));
+          });
+        });
+  }
   backend.engine.ReleaseStep(row->id, caller.actor, request.step(),
                              [&backend, &request, done = std::move(done)](absl::Status status) {
                                backend.answers.Do([&request, done, status = std::move(status)] {

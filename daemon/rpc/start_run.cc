@@ -63,20 +63,6 @@ absl::Status CheckSource(const v1::StartRunRequest& request) {
   return InvalidField("files", "a registered flow brings its own along");
 }
 
-absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violations) {
-  const flowspec::InputViolation& first = violations.front();
-  std::string message =
-      absl::StrCat(first.name.empty() ? "inputs" : first.name, ": ", first.message);
-  if (violations.size() > 1) absl::StrAppend(&message, " (and ", violations.size() - 1, " more)");
-  Refusal refusal(Reason::kInputsInvalid, std::move(message));
-  for (size_t i = 0; i < std::min(violations.size(), kViolationsMax); ++i) {
-    const flowspec::InputViolation& violation = violations[i];
-    refusal.Violation(violation.name.empty() ? "inputs" : absl::StrCat("inputs.", violation.name),
-                      violation.message);
-  }
-  return refusal;
-}
-
 absl::Status CheckAnswers(const std::string& json) {
   if (json.size() > kAnswersBytesMax) return TooLarge("llm_answers", json.size(), kAnswersBytesMax);
   if (json.empty()) return absl::OkStatus();
@@ -165,21 +151,6 @@ std::string HashOf(const v1::StartRunRequest& request, const engine::StartReques
   return flowspec::Sha256Hex(canonical);
 }
 
-absl::Status RefuseStart(const absl::Status& status, const std::string& request_id) {
-  // What the engine refuses (engine.h), with its words.
-  const auto refuse = [&](Reason reason) { return Refusal(reason, std::string(status.message())); };
-  if (absl::IsFailedPrecondition(status)) return refuse(Reason::kRunExists);
-  if (absl::IsAborted(status)) return refuse(Reason::kConcurrencyExceeded);
-  if (absl::IsInvalidArgument(status)) return refuse(Reason::kInputsInvalid);
-  if (!absl::IsAlreadyExists(status)) return status;
-  if (request_id.empty()) return refuse(Reason::kRequestIdReused);
-  return Refusal(Reason::kRequestIdReused,
-                 "this request id has started a run of another flow, inputs, labels or workspace; "
-                 "use another one")
-      .With("request_id", request_id)
-      .Violation("request_id", "was used for a request with another content");
-}
-
 // A run that was started by an earlier call has the trace of that call.
 absl::Status ReadTraceId(const Backend& backend, const run::RunId& id, std::string* trace_id) {
   const auto first = backend.events.Read(id, 0, 1);
@@ -216,6 +187,35 @@ void SetWorkspace(const Backend& backend, const Caller& caller, const v1::StartR
 }
 
 }  // namespace
+
+absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violations) {
+  const flowspec::InputViolation& first = violations.front();
+  std::string message =
+      absl::StrCat(first.name.empty() ? "inputs" : first.name, ": ", first.message);
+  if (violations.size() > 1) absl::StrAppend(&message, " (and ", violations.size() - 1, " more)");
+  Refusal refusal(Reason::kInputsInvalid, std::move(message));
+  for (size_t i = 0; i < std::min(violations.size(), kViolationsMax); ++i) {
+    const flowspec::InputViolation& violation = violations[i];
+    refusal.Violation(violation.name.empty() ? "inputs" : absl::StrCat("inputs.", violation.name),
+                      violation.message);
+  }
+  return refusal;
+}
+
+absl::Status RefuseStart(const absl::Status& status, const std::string& request_id) {
+  // What the engine refuses (engine.h), with its words.
+  const auto refuse = [&](Reason reason) { return Refusal(reason, std::string(status.message())); };
+  if (absl::IsFailedPrecondition(status)) return refuse(Reason::kRunExists);
+  if (absl::IsAborted(status)) return refuse(Reason::kConcurrencyExceeded);
+  if (absl::IsInvalidArgument(status)) return refuse(Reason::kInputsInvalid);
+  if (!absl::IsAlreadyExists(status)) return status;
+  if (request_id.empty()) return refuse(Reason::kRequestIdReused);
+  return Refusal(Reason::kRequestIdReused,
+                 "this request id has started a run of another flow, inputs, labels or workspace; "
+                 "use another one")
+      .With("request_id", request_id)
+      .Violation("request_id", "was used for a request with another content");
+}
 
 absl::Status CheckWorkspace(const std::string& workspace) {
   if (workspace.size() > kPathBytesMax)

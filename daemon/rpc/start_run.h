@@ -4,6 +4,7 @@
 #include "absl/status/statusor.h"
 #include "beamline/v1/orchestrator.pb.h"
 #include "daemon/rpc/backend.h"
+#include "flowspec/inputs.h"
 
 namespace beamline::rpc {
 
@@ -15,6 +16,10 @@ inline constexpr size_t kLabelKeyBytesMax = 128;
 inline constexpr size_t kLabelValueBytesMax = 1024;
 inline constexpr size_t kPathBytesMax = 4096;
 inline constexpr size_t kRequestIdBytesMax = 128;
+
+absl::Status RefuseInputs(const std::vector<flowspec::InputViolation>& violations);
+// What the engine says of a start, in the catalogue's words.
+absl::Status RefuseStart(const absl::Status& status, const std::string& request_id);
 
 // Ok for an absolute path, and for none.
 absl::Status CheckWorkspace(const std::string& workspace);

@@ -2,6 +2,7 @@
 // client.
 #include "daemon/rpc/wait_run.h"
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <string>
@@ -39,8 +40,21 @@ bool Ends(const run::Fact& fact, const std::string& path) {
     return run::IsTerminal(f->step_status);
   }
   return std::holds_alternative<run::StepFinished>(fact) ||
+         std::holds_alternative<run::StepMarked>(fact) ||
+         std::holds_alternative<run::StepReused>(fact) ||
          std::holds_alternative<run::StepSkipped>(fact) ||
          std::holds_alternative<run::StepCancelled>(fact);
+}
+
+// Whether `fact` lets the step at `path` run again, or a step above or below it.
+bool Returns(const run::Fact& fact, const std::string& path) {
+  const auto* requeued = std::get_if<run::StepRequeued>(&fact);
+  if (requeued == nullptr) return false;
+  const std::string& other = requeued->path;
+  const size_t common = std::min(path.size(), other.size());
+  const std::string& longer = path.size() > other.size() ? path : other;
+  return path.compare(0, common, other, 0, common) == 0 &&
+         (longer.size() == common || longer[common] == '/' || longer[common] == '[');
 }
 
 class Wait : public Call, public std::enable_shared_from_this<Wait> {
@@ -93,7 +107,8 @@ class Wait : public Call, public std::enable_shared_from_this<Wait> {
   }
 
   bool Suffices(ports::RunStatus status) const {
-    return ports::IsFinished(status) || (or_waiting_ && status == ports::RunStatus::kWaiting);
+    const bool waits = status == ports::RunStatus::kWaiting || status == ports::RunStatus::kPaused;
+    return ports::IsFinished(status) || (or_waiting_ && waits);
   }
 
   // On the engine's thread, under the hub's lock.
@@ -146,16 +161,17 @@ class Wait : public Call, public std::enable_shared_from_this<Wait> {
     while (!over_) {
       auto events = backend_.events.Read(id_, scanned_, kPageBytes);
       if (!events.ok()) return Refuse(events.status());
-      if (events->empty()) return;
+      if (events->empty()) break;
       for (const run::Event& event : *events) {
-        if (!Ends(event.fact, step_)) continue;
-        const auto row = backend_.events.GetRun(id_);
-        if (!row.ok()) return Refuse(row.status());
-        if (Claim()) Answer(row->last_seq, row->status);
-        return;
+        if (Ends(event.fact, step_)) ended_ = true;
+        if (Returns(event.fact, step_)) ended_ = false;
       }
       scanned_ = events->back().seq;
     }
+    if (over_ || !ended_) return;
+    const auto row = backend_.events.GetRun(id_);
+    if (!row.ok()) return Refuse(row.status());
+    if (Claim()) Answer(row->last_seq, row->status);
   }
 
   const Backend& backend_;
@@ -167,6 +183,7 @@ class Wait : public Call, public std::enable_shared_from_this<Wait> {
   std::atomic<bool> over_{false};
   ports::Mutex scan_mu_;
   uint64_t scanned_ ABSL_GUARDED_BY(scan_mu_) = 0;
+  bool ended_ ABSL_GUARDED_BY(scan_mu_) = false;  // as of scanned_
   // Last: gone first, and with them whoever may still call. They take no lock of this.
   std::shared_ptr<void> timer_, subscription_;
 };

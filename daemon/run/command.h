@@ -14,6 +14,7 @@ namespace beamline::run {
 
 struct StartRun {
   RunStarted start;
+  std::vector<StepReused> reused;  // of start.replay_of
 };
 
 // What a `wait` waits for: a pause, a time or a signal.
@@ -85,11 +86,49 @@ struct StopStep {
   std::string reason;
 };
 
+// Why a person intervenes. AlreadyExists: this request was carried out before; InvalidArgument: its
+// id was used for another one.
+struct Intervention {
+  std::string reason;
+  std::string request_id, request_hash;  // an empty id: never the same as another
+};
+
+// Runs steps again that failed, were cancelled or are parked, with what did not run because of
+// them (intervene.h). A finished run goes on.
+struct RetryStep {
+  Intervention why;
+  std::string path;           // empty: every such step
+  bool downstream = false;    // what succeeded behind them runs again, too
+  bool failed_items = false;  // of steps, too, that tolerated them
+  Value inputs;               // in place of those of the run; absent: as they are
+};
+
+// Takes a step that failed, was cancelled or is parked as done.
+struct SkipStep {
+  Intervention why;
+  std::string path;
+  Value output;
+};
+
+// Takes a step out of the dead letters. A parked one fails by that.
+struct DropStep {
+  Intervention why;
+  std::string path;
+};
+
+struct PauseRun {
+  Intervention why;
+};
+struct ResumePaused {
+  Intervention why;
+};
+
 struct Command {
   std::string actor;
   uint64_t jitter_seed = 0;  // for the delay of a retry, if this command leads to one
   std::variant<StartRun, ReportResolution, ReportAttempt, FireTimer, CancelRun, SendSignal,
-               AdmitRun, ReleaseStep, StopStep>
+               AdmitRun, ReleaseStep, StopStep, RetryStep, SkipStep, DropStep, PauseRun,
+               ResumePaused>
       wish;
 };
 

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/run/evolve.h"
+#include "daemon/run/intervene.h"
 #include "daemon/run/pending.h"
 #include "daemon/run/retry.h"
 #include "daemon/run/settle.h"
@@ -38,10 +39,20 @@ class Decision {
 
   Facts operator()(const StartRun& wish) {
     if (state_.seq != 0) return absl::FailedPreconditionError("the run has started already");
-    return std::vector<Fact>{wish.start};
+    std::vector<Fact> facts{wish.start};
+    facts.insert(facts.end(), wish.reused.begin(), wish.reused.end());
+    return facts;
   }
 
+  Facts operator()(const RetryStep& wish) { return DecideRetry(state_, wish); }
+  Facts operator()(const SkipStep& wish) { return DecideSkip(state_, wish); }
+  Facts operator()(const DropStep& wish) { return DecideDrop(state_, wish); }
+  Facts operator()(const PauseRun& wish) { return DecidePause(state_, wish); }
+  Facts operator()(const ResumePaused& wish) { return DecideResume(state_, wish); }
+
   Facts operator()(const ReportResolution& report) {
+    // What was under way when the run was paused is worked out again when it goes on.
+    if (state_.paused) return absl::AbortedError("the run is paused");
     if (report.path.empty()) return RunOutputs(report);
     const NodeIndex index = FindNode(state_, report.path);
     if (index < 0) return Stale("the resolution", report.path);
@@ -59,7 +70,7 @@ class Decision {
     const NodeIndex index = FindNode(state_, report.path);
     if (index < 0) return Stale("the result", report.path);
     const Node& node = state_.node(index);
-    if (node.status != Status::kRunning || node.attempt != report.attempt) {
+    if (node.owed[static_cast<size_t>(OwedKind::kRun)] == 0 || node.attempt != report.attempt) {
       return Stale("the result", report.path);
     }
     return Attempted(report, node, state_.plan->step(node.step));
@@ -321,11 +332,13 @@ class Decision {
 
 absl::StatusOr<std::vector<Event>> Decide(const RunState& state, const Command& command,
                                           absl::Time now) {
-  const bool of_people = std::holds_alternative<CancelRun>(command.wish) ||
-                         std::holds_alternative<SendSignal>(command.wish);
-  if (IsTerminal(state.status) && !of_people) {
-    return absl::AbortedError("the run is finished");
-  }
+  // What people wish is refused with a better word, or brings the run back.
+  const bool of_programs = std::holds_alternative<ReportResolution>(command.wish) ||
+                           std::holds_alternative<ReportAttempt>(command.wish) ||
+                           std::holds_alternative<FireTimer>(command.wish) ||
+                           std::holds_alternative<AdmitRun>(command.wish) ||
+                           std::holds_alternative<StopStep>(command.wish);
+  if (IsTerminal(state.status) && of_programs) return absl::AbortedError("the run is finished");
   Facts facts = std::visit(Decision(state, command, now), command.wish);
   if (!facts.ok()) return facts.status();
   std::vector<Event> events;

@@ -50,16 +50,41 @@ template <>
 constexpr const char* kName<StepHeld> = "StepHeld";
 template <>
 constexpr const char* kName<StepReleased> = "StepReleased";
+template <>
+constexpr const char* kName<Intervened> = "Intervened";
+template <>
+constexpr const char* kName<RunReopened> = "RunReopened";
+template <>
+constexpr const char* kName<StepRequeued> = "StepRequeued";
+template <>
+constexpr const char* kName<StepMarked> = "StepMarked";
+template <>
+constexpr const char* kName<RunPaused> = "RunPaused";
+template <>
+constexpr const char* kName<RunResumed> = "RunResumed";
+template <>
+constexpr const char* kName<LetterDropped> = "LetterDropped";
+template <>
+constexpr const char* kName<InputsChanged> = "InputsChanged";
+template <>
+constexpr const char* kName<StepReused> = "StepReused";
 
 }  // namespace
 
 const char* StatusName(Status status) {
-  static constexpr const char* kNames[] = {"pending", "running", "waiting",   "succeeded",
-                                           "failed",  "skipped", "cancelled", "parked"};
+  static constexpr const char* kNames[] = {"pending", "running",   "waiting", "succeeded", "failed",
+                                           "skipped", "cancelled", "parked",  "paused"};
   return kNames[static_cast<size_t>(status)];
 }
 
-bool IsTerminal(Status status) { return status >= Status::kSucceeded && status != Status::kParked; }
+bool IsTerminal(Status status) {
+  return status >= Status::kSucceeded && status <= Status::kCancelled;
+}
+
+const char* VerbName(Verb verb) {
+  static constexpr const char* kNames[] = {"retry", "skip", "drop", "pause", "resume"};
+  return kNames[static_cast<size_t>(verb)];
+}
 
 const char* OutcomeName(Outcome outcome) {
   static constexpr const char* kNames[] = {"succeeded", "failed", "stopped", "unknown"};

@@ -24,7 +24,8 @@ enum class Status : uint8_t {
   kFailed,
   kSkipped,
   kCancelled,
-  kParked
+  kParked,
+  kPaused  // of a run only
 };
 // The status word of the flow format: "pending", "running", …
 const char* StatusName(Status status);
@@ -47,6 +48,12 @@ struct Parent {
   int32_t depth = 1;
 };
 
+// The run that this one goes on from, with its results up to a step.
+struct ReplayOf {
+  RunId run;
+  std::string from;  // the first step that runs again; empty: those that had not succeeded
+};
+
 // A flow that the run's sub-flows may name by its path.
 struct BundledFlow {
   std::string path;    // from the directory of the flow that was submitted: "lib/child.flow.yaml"
@@ -63,7 +70,7 @@ struct RunStarted {
   std::string workspace;  // absolute directory that relative `dir` and paths start from
   std::string request_id, request_hash;  // of the client's start request; may be empty
   std::optional<Parent> parent;
-  Value trigger;  // JSON object: what started it; absent: a person or program
+  Value trigger;      // JSON object: what started it; absent: a person or program
   Value llm_answers;  // in place of models (exec/llm_recorded.h); absent: models are asked
   std::vector<BundledFlow> files;
   std::string flow_path;              // of this flow among `files`; empty: the submitted one
@@ -72,6 +79,7 @@ struct RunStarted {
   // Runs of the flow with an equal key take turns; empty: no limit. `queued`: wait for RunAdmitted.
   std::string concurrency_key;
   bool queued = false;
+  std::optional<ReplayOf> replay_of;  // StepReused follow
 };
 
 // A queued run has got its turn.
@@ -180,6 +188,74 @@ struct StepReleased {
   std::string path;
 };
 
+// What a person did to a run; the facts behind it in the same decision say what that changed.
+enum class Verb : uint8_t { kRetry, kSkip, kDrop, kPause, kResume };
+const char* VerbName(Verb verb);
+
+struct Intervened {
+  Verb verb = Verb::kRetry;
+  std::string reason;
+  std::string request_id, request_hash;  // the same request is carried out once
+};
+
+// A finished run goes on, in this section.
+struct RunReopened {
+  flowspec::Section section = flowspec::Section::kMain;
+};
+
+// The step runs again. What failed goes on where it stopped: a container with its children that did
+// not succeed, a foreach with such items, an attempt whose outcome is unknown with its recorded
+// input. `anew`: all of it from the start, as what it goes on from is new.
+struct StepRequeued {
+  std::string path;
+  bool anew = false;
+  bool follows = false;  // nobody asked for it, but for a step that it needs
+};
+
+// A person has done the step's work, or says that it need not be done.
+struct StepMarked {
+  std::string path;
+  Value output;
+  std::string reason;
+};
+
+// Nothing starts any more; what runs may end, and times that were set pass.
+struct RunPaused {};
+struct RunResumed {};
+
+// A person has seen that the step failed and does not want it to be retried.
+struct LetterDropped {
+  std::string path;
+};
+
+// From here on expressions see these inputs.
+struct InputsChanged {
+  Value inputs;  // as RunStarted
+};
+
+// What an item of a step came to in the run that is replayed.
+struct ReusedItem {
+  int32_t index = 0;
+  Status status = Status::kSucceeded;
+  Value output;
+  Error error;
+  std::vector<ArtifactRef> artifacts;
+};
+
+// What a step came to in the run that is replayed stands for it here; nothing is carried out. Of a
+// container, `artifacts` has those of its children, as "<child>/<name>".
+struct StepReused {
+  std::string path;
+  Status status = Status::kSucceeded;
+  Value output;
+  Error error;
+  std::string reason;  // of a skipped one
+  std::vector<ArtifactRef> artifacts;
+  Value items, keys;  // of a foreach, as ForeachStarted
+  int32_t count = 0;
+  std::vector<ReusedItem> done;
+};
+
 enum class Outcome : uint8_t { kSucceeded, kFailed, kStopped, kUnknown };
 const char* OutcomeName(Outcome outcome);
 
@@ -275,7 +351,8 @@ using Fact = std::variant<RunStarted, ForeachStarted, StepStarted, AttemptStarte
                           RetryScheduled, StepSkipped, StepCancelled, StepParked, StepFinished,
                           StopRequested, OutputsResolved, SectionStarted, RunFinished, RunAdmitted,
                           LoopDecided, CacheHit, WaitStarted, WaitEnded, SignalReceived, StepHeld,
-                          StepReleased>;
+                          StepReleased, Intervened, RunReopened, StepRequeued, StepMarked,
+                          RunPaused, RunResumed, LetterDropped, InputsChanged, StepReused>;
 
 struct Event {
   uint64_t seq = 0;   // 1, 2, 3, … within the run, without a gap

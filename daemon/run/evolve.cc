@@ -2,8 +2,10 @@
 #include "daemon/run/evolve.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/run/progress.h"
+#include "daemon/run/reopen.h"
 #include "flowspec/check.h"
 
 namespace beamline::run {
@@ -108,6 +110,9 @@ class Fold {
     n.retry_at = absl::InfinitePast();
     if (!fact.input.absent()) n.input = fact.input;
     n.idempotency_key = fact.idempotency_key;
+    // What `set` and `fail` come to is part of the resolution.
+    const flowspec::StepKind kind = state_.step_of(index).kind;
+    n.recorded = kind != flowspec::StepKind::kSet && kind != flowspec::StepKind::kFail;
     if (!fact.turn.empty()) state_.turns[index] = fact.turn;
     if (!fact.cache_key.empty()) state_.cache_keys[index] = fact.cache_key;
     Owe(state_, index, OwedKind::kRun);
@@ -161,6 +166,7 @@ class Fold {
     const NodeIndex index = fact.path.empty() ? kRunNode : Take(fact.path);
     if (index == kRunNode) {
       if (!state_.stop || fact.force) state_.stop = fact;
+      Unpause(state_);
       Forgive(state_, kRunNode, OwedKind::kWake);
       if (state_.run_owed[static_cast<size_t>(OwedKind::kResolve)] != 0) {
         Forgive(state_, kRunNode, OwedKind::kResolve);
@@ -187,6 +193,7 @@ class Fold {
     Forgive(state_, kRunNode, OwedKind::kWake);  // the run's timeout is for its main steps
     if (fact.section != Section::kCompensate) return Open(fact.section);
     state_.section = fact.section;
+    state_.undone = true;
     OpenUndo(state_);
   }
 
@@ -196,6 +203,21 @@ class Fold {
     state_.status = fact.status;
     state_.error = fact.error;
     state_.finished_at = event_.time;
+  }
+
+  void operator()(const Intervened& fact) {
+    if (!fact.request_id.empty()) state_.requests.emplace(fact.request_id, fact.request_hash);
+  }
+  void operator()(const RunReopened& fact) { Reopen(state_, fact, event_.time); }
+  void operator()(const StepRequeued& fact) { Requeue(state_, fact, event_.time); }
+  void operator()(const StepMarked& fact) { MarkDone(state_, fact, event_.time); }
+  void operator()(const RunPaused&) { state_.paused = true; }
+  void operator()(const RunResumed&) { Unpause(state_); }
+  void operator()(const LetterDropped&) {}  // of the list of dead letters, not of the run
+  void operator()(const InputsChanged& fact) { state_.start.inputs = fact.inputs; }
+  void operator()(const StepReused& fact) {
+    if (state_.status != Status::kPending) return Reuse(state_, fact);
+    state_.reused.push_back(fact);
   }
 
  private:
@@ -220,12 +242,14 @@ class Fold {
     state_.status = Status::kRunning;
     Wake(kRunNode, state_.plan->flow->timeout);
     Open(Section::kMain);
+    for (const StepReused& reused : std::exchange(state_.reused, {})) Reuse(state_, reused);
   }
 
   void Open(Section section) {
     state_.section = section;
-    state_.first[static_cast<size_t>(section)] =
-        OpenScope(state_, state_.plan->section(section), kRunNode);
+    NodeIndex& first = state_.first[static_cast<size_t>(section)];
+    if (first >= 0) return OpenSectionAgain(state_, section);
+    first = OpenScope(state_, state_.plan->section(section), kRunNode);
   }
 
   void Wake(NodeIndex index, absl::Duration after) {

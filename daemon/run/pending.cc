@@ -24,6 +24,7 @@ Effect EffectOf(const RunState& state, uint64_t order, const Owed& owed) {
       resolve.phase = PhaseOf(state, owed.node);
       if (!run && !node->leaving && !node->is_fan && state.plan->children(node->step).empty()) {
         resolve.attempt = node->attempt + 1;
+        resolve.recorded = node->recorded;
         resolve.not_before = node->retry_at;
       }
       effect.what = resolve;
@@ -47,6 +48,11 @@ Effect EffectOf(const RunState& state, uint64_t order, const Owed& owed) {
   return effect;
 }
 
+// While a run is paused, nothing new begins in it.
+bool Withheld(const RunState& state, const Owed& owed) {
+  return state.paused && owed.kind == OwedKind::kResolve;
+}
+
 }  // namespace
 
 std::vector<Effect> Pending(const RunState& state) { return PendingSince(state, 0); }
@@ -54,14 +60,14 @@ std::vector<Effect> Pending(const RunState& state) { return PendingSince(state, 
 std::vector<Effect> PendingSince(const RunState& state, uint64_t after) {
   std::vector<Effect> effects;
   for (auto it = state.owed.upper_bound(after); it != state.owed.end(); ++it) {
-    effects.push_back(EffectOf(state, it->first, it->second));
+    if (!Withheld(state, it->second)) effects.push_back(EffectOf(state, it->first, it->second));
   }
   return effects;
 }
 
 std::optional<Effect> PendingAt(const RunState& state, uint64_t order) {
   const auto found = state.owed.find(order);
-  if (found == state.owed.end()) return std::nullopt;
+  if (found == state.owed.end() || Withheld(state, found->second)) return std::nullopt;
   return EffectOf(state, order, found->second);
 }
 

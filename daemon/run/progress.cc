@@ -37,13 +37,8 @@ NodeIndex AllocateBlock(RunState& state, int32_t size) {
 
 // Frees the node of an item with all that is below it.
 void FreeTree(RunState& state, NodeIndex index) {
-  const Node node = std::move(At(state, index));
+  FreeBelow(state, index);
   At(state, index) = Node();
-  state.fans.erase(index);  // its items, too, are free already
-  if (node.first_child < 0) return;
-  const auto size = static_cast<int32_t>(state.plan->children(node.step).size());
-  for (int32_t i = 0; i < size; ++i) FreeTree(state, node.first_child + i);
-  state.free_blocks[size].push_back(node.first_child);
 }
 
 // Frees the node of an item that nothing will read any more.
@@ -57,18 +52,6 @@ bool HeldBefore(const RunState& state, const Node& node) {
   const std::vector<std::string>& held = state.start.break_at;
   return node.item < 0 && !node.released && !held.empty() &&
          std::find(held.begin(), held.end(), state.plan->step(node.step).id) != held.end();
-}
-
-void Ready(RunState& state, NodeIndex index) {
-  Node& node = At(state, index);
-  if (node.stop) return SetDue(state, index, DueKind::kCancel);
-  if (HeldBefore(state, node)) return SetDue(state, index, DueKind::kHold);
-  const Step& step = state.plan->step(node.step);
-  const bool decided = node.item >= 0;  // `if` was evaluated for the whole foreach
-  if (IsContainer(step) && !node.is_fan && (decided || step.condition < 0)) {
-    return SetDue(state, index, DueKind::kBegin);
-  }
-  Owe(state, index, OwedKind::kResolve);
 }
 
 enum class Edge { kOpen, kSatisfied, kBlocked };
@@ -113,6 +96,126 @@ void CloseEdge(RunState& state, NodeIndex dependent, int32_t over, Status status
   }
 }
 
+void FinishItem(RunState& state, NodeIndex index, Status status) {
+  const NodeIndex fan_index = At(state, index).parent;
+  Fan& fan = state.fans.at(fan_index);
+  Node& node = At(state, index);
+  const int32_t item = node.item;
+  Item& done = fan.done[static_cast<size_t>(item)];
+  done.status = status;
+  --fan.live;
+  if (status == Status::kFailed) ++fan.failed;
+  if (FanFailed(state, fan_index)) fan.stopped = true;
+  const auto& plan = state.plan->steps[static_cast<size_t>(node.step)];
+  done.output = plan.undoable ? node.output : std::move(node.output);
+  done.error = std::move(node.error);
+  done.artifacts = ArtifactsBelow(state, index);
+  done.attempts = AttemptsBelow(state, index);
+  const bool loop = plan.fan.kind == FanOut::Kind::kLoop;
+  if (!plan.undoable) {  // else a compensation finds it by its path
+    fan.node_of_item.erase(item);
+    FreeItem(state, loop ? std::exchange(fan.before, std::exchange(fan.last, index)) : index);
+  } else if (loop) {
+    fan.before = std::exchange(fan.last, index);
+  }
+  if (loop && status == Status::kSucceeded && !fan.stopped && fan.next < fan.count) {
+    fan.undecided = true;
+    return Owe(state, fan_index, OwedKind::kResolve);
+  }
+  FillFan(state, fan_index);
+}
+
+void FinishChild(RunState& state, NodeIndex index) {
+  const Node& node = state.node(index);
+  const NodeIndex parent = node.parent;
+  const bool fails = FailsParent(state, index);
+  if (parent == kRunNode) {
+    if (fails && state.error.ok()) state.error = ErrorAbove(state, index);
+    if (--state.open_top == 0) LeaveSection(state);
+    return;
+  }
+  if (fails && state.node(parent).error.ok()) {
+    At(state, parent).error = ErrorAbove(state, index);
+  }
+  if (--At(state, parent).open_children == 0) Leave(state, parent);
+}
+
+// True if `index` is `root` or below it.
+bool IsBelow(const RunState& state, NodeIndex index, NodeIndex root) {
+  while (index != kRunNode && index != root) index = state.node(index).parent;
+  return index == root;
+}
+
+void StopNode(RunState& state, NodeIndex index) {
+  Node& node = At(state, index);
+  auto fan = state.fans.find(index);
+  if (fan != state.fans.end()) fan->second.stopped = true;
+  if (node.owed[static_cast<size_t>(OwedKind::kRun)] != 0) {
+    return Owe(state, index, OwedKind::kStop);
+  }
+  const bool has_below =
+      node.open_children > 0 || (fan != state.fans.end() && fan->second.live > 0);
+  if (has_below) return;  // it ends when they have ended
+  Forgive(state, index, OwedKind::kResolve);
+  if (node.due) return;  // what it is due will take the stop into account
+  SetDue(state, index, node.leaving || fan != state.fans.end() ? DueKind::kEnd : DueKind::kCancel);
+}
+
+}  // namespace
+
+void Ready(RunState& state, NodeIndex index) {
+  Node& node = At(state, index);
+  if (node.stop) return SetDue(state, index, DueKind::kCancel);
+  if (HeldBefore(state, node)) return SetDue(state, index, DueKind::kHold);
+  const Step& step = state.plan->step(node.step);
+  const bool decided = node.item >= 0;  // `if` was evaluated for the whole foreach
+  if (IsContainer(step) && !node.is_fan && (decided || step.condition < 0)) {
+    return SetDue(state, index, DueKind::kBegin);
+  }
+  Owe(state, index, OwedKind::kResolve);
+}
+
+void Enter(RunState& state, NodeIndex index) {
+  Node& node = At(state, index);
+  const auto& plan = state.plan->steps[static_cast<size_t>(node.step)];
+  const NodeIndex first = index - plan.ordinal;  // siblings stand side by side
+  node.open_needs = 0;
+  for (const Need& need : state.plan->step(node.step).needs) {
+    const Step& needed = state.plan->step(need.step);
+    const Status status =
+        state.node(first + state.plan->steps[static_cast<size_t>(need.step)].ordinal).status;
+    const Edge edge = EdgeState(need.when, status, needed);
+    if (edge == Edge::kOpen) ++node.open_needs;
+    if (edge != Edge::kBlocked) continue;
+    node.reason = BlockedReason(need, needed, status);
+    return SetDue(state, index, DueKind::kSkip);
+  }
+  if (node.open_needs == 0) Ready(state, index);
+}
+
+void FreeBelow(RunState& state, NodeIndex index) {
+  state.fans.erase(index);  // its items, too, are free already
+  const NodeIndex first = std::exchange(At(state, index).first_child, -1);
+  if (first < 0) return;
+  const auto size = static_cast<int32_t>(state.plan->children(state.node(index).step).size());
+  for (int32_t i = 0; i < size; ++i) FreeTree(state, first + i);
+  state.free_blocks[size].push_back(first);
+}
+
+int32_t AttemptsBelow(const RunState& state, NodeIndex index) {
+  const Node& node = state.node(index);
+  int32_t most = node.attempt;
+  if (const auto fan = state.fans.find(index); fan != state.fans.end()) {
+    for (const Item& item : fan->second.done) most = std::max(most, item.attempts);
+  }
+  if (node.first_child < 0) return most;
+  const auto size = static_cast<NodeIndex>(state.plan->children(node.step).size());
+  for (NodeIndex child = node.first_child; child < node.first_child + size; ++child) {
+    most = std::max(most, AttemptsBelow(state, child));
+  }
+  return most;
+}
+
 bool FailsParent(const RunState& state, NodeIndex index) {
   const Node& node = state.node(index);
   return node.status == Status::kFailed &&
@@ -134,78 +237,14 @@ std::vector<ArtifactRef> ArtifactsBelow(const RunState& state, NodeIndex index) 
   return artifacts;
 }
 
-void FinishItem(RunState& state, NodeIndex index, Status status) {
-  const NodeIndex fan_index = At(state, index).parent;
-  Fan& fan = state.fans.at(fan_index);
-  Node& node = At(state, index);
-  const int32_t item = node.item;
-  Item& done = fan.done[static_cast<size_t>(item)];
-  done.status = status;
-  --fan.live;
-  if (status == Status::kFailed) ++fan.failed;
-  if (FanFailed(state, fan_index)) fan.stopped = true;
-  const auto& plan = state.plan->steps[static_cast<size_t>(node.step)];
-  done.output = plan.undoable ? node.output : std::move(node.output);
-  done.error = std::move(node.error);
-  done.artifacts = ArtifactsBelow(state, index);
-  const bool loop = plan.fan.kind == FanOut::Kind::kLoop;
-  if (!plan.undoable) {  // else a compensation finds it by its path
-    fan.node_of_item.erase(item);
-    FreeItem(state, loop ? std::exchange(fan.before, std::exchange(fan.last, index)) : index);
-  } else if (loop) {
-    fan.before = std::exchange(fan.last, index);
-  }
-  if (loop && status == Status::kSucceeded && !fan.stopped && fan.next < fan.count) {
-    fan.undecided = true;
-    return Owe(state, fan_index, OwedKind::kResolve);
-  }
-  FillFan(state, fan_index);
+Error ErrorAbove(const RunState& state, NodeIndex failed) {
+  const Node& node = state.node(failed);
+  const std::string name = node.parent == kRunNode
+                               ? absl::StrCat("step `", PathOf(state, failed), "`")
+                               : absl::StrCat("`", state.plan->step(node.step).id, "`");
+  return {node.error.kind, absl::StrCat(name, " failed: ", node.error.message),
+          node.error.exit_code};
 }
-
-void FinishChild(RunState& state, NodeIndex index) {
-  const Node& node = state.node(index);
-  const NodeIndex parent = node.parent;
-  const bool fails = FailsParent(state, index);
-  if (parent == kRunNode) {
-    if (fails && state.error.ok()) {
-      state.error = {node.error.kind,
-                     absl::StrCat("step `", PathOf(state, index), "` failed: ", node.error.message),
-                     node.error.exit_code};
-    }
-    if (--state.open_top == 0) LeaveSection(state);
-    return;
-  }
-  if (fails && state.node(parent).error.ok()) {
-    At(state, parent).error = {
-        node.error.kind,
-        absl::StrCat("`", state.plan->step(node.step).id, "` failed: ", node.error.message),
-        node.error.exit_code};
-  }
-  if (--At(state, parent).open_children == 0) Leave(state, parent);
-}
-
-// True if `index` is `root` or below it.
-bool IsBelow(const RunState& state, NodeIndex index, NodeIndex root) {
-  while (index != kRunNode && index != root) index = state.node(index).parent;
-  return index == root;
-}
-
-void StopNode(RunState& state, NodeIndex index) {
-  Node& node = At(state, index);
-  auto fan = state.fans.find(index);
-  if (fan != state.fans.end()) fan->second.stopped = true;
-  if (node.status == Status::kRunning && node.attempt > 0) {
-    return Owe(state, index, OwedKind::kStop);
-  }
-  const bool has_below =
-      node.open_children > 0 || (fan != state.fans.end() && fan->second.live > 0);
-  if (has_below) return;  // it ends when they have ended
-  Forgive(state, index, OwedKind::kResolve);
-  if (node.due) return;  // what it is due will take the stop into account
-  SetDue(state, index, node.leaving || fan != state.fans.end() ? DueKind::kEnd : DueKind::kCancel);
-}
-
-}  // namespace
 
 void Owe(RunState& state, NodeIndex node, OwedKind kind) {
   Forgive(state, node, kind);
@@ -267,8 +306,14 @@ void UndoNext(RunState& state) {
   Ready(state, state.undo);
 }
 
-void StopWaiting(RunState& state, NodeIndex index) {
+}  // namespace
+
+void LeaveStandstill(RunState& state, NodeIndex index) {
   Node& node = At(state, index);
+  if (node.status == Status::kParked) {
+    --state.parked;
+    if (node.item >= 0) --state.fans.at(node.parent).parked;
+  }
   if (node.held) --state.held;
   node.held = false;
   const auto wait = state.waits.find(index);
@@ -277,12 +322,10 @@ void StopWaiting(RunState& state, NodeIndex index) {
   state.waits.erase(wait);
 }
 
-}  // namespace
-
 void OpenUndo(RunState& state) { UndoNext(state); }
 
 void LeaveWait(RunState& state, NodeIndex index) {
-  StopWaiting(state, index);
+  LeaveStandstill(state, index);
   At(state, index).leaving = true;
   const Step& step = state.step_of(index);
   if (step.output.empty() && step.outputs_schema.empty()) {
@@ -293,7 +336,7 @@ void LeaveWait(RunState& state, NodeIndex index) {
 }
 
 void Release(RunState& state, NodeIndex index) {
-  StopWaiting(state, index);
+  LeaveStandstill(state, index);
   Ready(state, index);
 }
 
@@ -305,6 +348,8 @@ NodeIndex OpenScope(RunState& state, const std::vector<int32_t>& list, NodeIndex
   for (int32_t i = 0; i < size; ++i) {
     const Step& step = state.plan->step(list[static_cast<size_t>(i)]);
     Node& node = At(state, first + i);
+    if (parent != kRunNode) node.attempt = state.node(parent).attempt;
+    if (parent != kRunNode) node.times = state.node(parent).times;
     node.step = list[static_cast<size_t>(i)];
     node.parent = parent;
     node.stop = stop;
@@ -331,7 +376,7 @@ void FillFan(RunState& state, NodeIndex index) {
   const FanOut& out = state.plan->fan(state.node(index).step);
   while (true) {
     Fan& fan = state.fans.at(index);
-    if (fan.stopped || fan.next == fan.count) break;
+    if (fan.stopped || (fan.next == fan.count && fan.again.empty())) break;
     // The rounds of a loop follow each other, a parked one too.
     const int32_t parked = out.kind == FanOut::Kind::kLoop ? 0 : fan.parked;
     if (fan.live - parked >= out.max_parallel) return;
@@ -339,7 +384,11 @@ void FillFan(RunState& state, NodeIndex index) {
     Node& node = At(state, item);
     node.step = state.node(index).step;
     node.parent = index;
-    node.item = fan.next++;
+    node.item = fan.again.empty() ? fan.next++ : fan.again.back();
+    if (!fan.again.empty()) fan.again.pop_back();
+    node.attempt =
+        std::max(state.node(index).attempt, fan.done[static_cast<size_t>(node.item)].attempts);
+    node.times = state.node(index).times;
     ++fan.live;
     fan.node_of_item.emplace(node.item, item);
     Ready(state, item);
@@ -361,11 +410,7 @@ void Finish(RunState& state, NodeIndex index, Status status) {
   }
   ClearDue(state, index);
   Node& node = At(state, index);
-  if (node.status == Status::kParked) {
-    --state.parked;
-    if (node.item >= 0) --state.fans.at(node.parent).parked;
-  }
-  StopWaiting(state, index);
+  LeaveStandstill(state, index);
   const bool kept = state.plan->steps[static_cast<size_t>(node.step)].undoable;
   if (const auto fan = state.fans.find(index); fan != state.fans.end() && !kept) {
     FreeItem(state, std::exchange(fan->second.last, -1));
@@ -373,6 +418,7 @@ void Finish(RunState& state, NodeIndex index, Status status) {
   }
   node.status = status;
   node.input = Value();
+  node.recorded = false;
   state.turns.erase(index);
   state.cache_keys.erase(index);
   if (node.undoing) return UndoNext(state);
@@ -395,7 +441,7 @@ void Park(RunState& state, NodeIndex index) {
   for (OwedKind kind : {OwedKind::kResolve, OwedKind::kRun, OwedKind::kStop, OwedKind::kWake}) {
     Forgive(state, index, kind);
   }
-  StopWaiting(state, index);
+  LeaveStandstill(state, index);
   node.status = Status::kParked;
   ++state.parked;
   if (node.item < 0) return;

@@ -42,6 +42,31 @@ void LeaveWait(RunState& state, NodeIndex wait);
 // The held step goes on to start.
 void Release(RunState& state, NodeIndex node);
 
+// The step waits for nothing any more. REQUIRES: pending, nothing is due for it.
+void Ready(RunState& state, NodeIndex node);
+
+// Counts the edges of a pending step anew, as its siblings are now: it becomes ready, waits, or
+// will be skipped.
+void Enter(RunState& state, NodeIndex node);
+
+// The node is not parked, held or waiting any more; its status is for the caller to set.
+void LeaveStandstill(RunState& state, NodeIndex node);
+
+// Frees all that is below a step that is over. What is kept for compensations stays.
+void FreeBelow(RunState& state, NodeIndex node);
+
+// The largest number that an attempt at or below the node has had.
+int32_t AttemptsBelow(const RunState& state, NodeIndex node);
+
+// What a step and its children made; of children with their ids in front.
+std::vector<ArtifactRef> ArtifactsBelow(const RunState& state, NodeIndex node);
+
+// Whether this failure fails what is above the step.
+bool FailsParent(const RunState& state, NodeIndex node);
+
+// The error of what is above a step that failed.
+Error ErrorAbove(const RunState& state, NodeIndex failed);
+
 // Every child of this container (or item of this foreach) is over.
 void Leave(RunState& state, NodeIndex container);
 

@@ -1,6 +1,8 @@
 // Finding one's way in a run's state.
 #include "daemon/run/state.h"
 
+#include <algorithm>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
@@ -52,8 +54,9 @@ void DumpFan(const Fan& fan, std::string* out) {
     const Item& item = fan.done[static_cast<size_t>(i)];
     if (item.status == Status::kPending) continue;
     absl::StrAppend(out, "  item ", i, " ", StatusName(item.status), " ", DumpValue(item.output),
-                    " ", DumpError(item.error), "\n");
+                    " ", DumpError(item.error), " attempts=", item.attempts, "\n");
   }
+  for (const int32_t i : fan.again) absl::StrAppend(out, "  again ", i, "\n");
 }
 
 }  // namespace
@@ -110,8 +113,17 @@ NodeIndex FindVisible(const RunState& state, NodeIndex from, std::string_view id
 
 Status RunStatusOf(const RunState& state) {
   if (state.status != Status::kRunning) return state.status;
+  if (state.paused) return Status::kPaused;
   const bool waits = state.parked > 0 || state.held > 0 || !state.waits.empty();
   return waits && state.busy == 0 && state.due.empty() ? Status::kWaiting : Status::kRunning;
+}
+
+bool OnlyWaits(const RunState& state) {
+  if (RunStatusOf(state) == Status::kWaiting) return true;
+  return RunStatusOf(state) == Status::kPaused && state.due.empty() &&
+         std::none_of(state.owed.begin(), state.owed.end(), [](const auto& owed) {
+           return owed.second.kind == OwedKind::kRun || owed.second.kind == OwedKind::kStop;
+         });
 }
 
 std::string Dump(const RunState& state) {
@@ -121,12 +133,17 @@ std::string Dump(const RunState& state) {
       " parked=", state.parked, " busy=", state.busy, " order=", state.last_order,
       " error=", DumpError(state.error), " outputs=", DumpValue(state.outputs),
       state.stop ? absl::StrCat(" stop=", StopReasonName(state.stop->reason)) : "",
+      " paused=", state.paused, " reopened=", state.reopened, " undone=", state.undone,
+      " inputs=", DumpValue(state.start.inputs),
       " started=", absl::FormatTime(state.started_at, absl::UTCTimeZone()), "\n");
   for (const Signal& signal : state.signals) {
     absl::StrAppend(&out, "signal ", signal.seq, " ", signal.name, " ", DumpValue(signal.payload),
                     "\n");
   }
   for (const std::string& id : state.signal_ids) absl::StrAppend(&out, "signal id ", id, "\n");
+  for (const auto& [id, hash] : state.requests)
+    absl::StrAppend(&out, "request ", id, " ", hash, "\n");
+  for (const StepReused& later : state.reused) absl::StrAppend(&out, "reused ", later.path, "\n");
   for (const auto& [index, wait] : state.waits) {
     absl::StrAppend(&out, "wait ", index, " until=", absl::ToUnixNanos(wait.until),
                     " signal=", wait.signal, " match=", wait.match, " schema=", wait.schema, "\n");
@@ -142,8 +159,8 @@ std::string Dump(const RunState& state) {
     if (n.step < 0) continue;  // a free place
     absl::StrAppend(&out, PathOf(state, static_cast<NodeIndex>(i)), " ", StatusName(n.status),
                     " needs=", n.open_needs, " children=", n.open_children, " attempt=", n.attempt,
-                    " failures=", n.failures, " unknowns=", n.unknowns, " leaving=", n.leaving,
-                    " held=", n.held, n.released,
+                    " failures=", n.failures, " unknowns=", n.unknowns, " times=", n.times,
+                    " recorded=", n.recorded, " leaving=", n.leaving, " held=", n.held, n.released,
                     n.stop ? absl::StrCat(" stop=", StopReasonName(*n.stop)) : "");
     absl::StrAppend(&out, " retry=", absl::ToUnixNanos(n.retry_at),
                     " wake=", absl::ToUnixNanos(n.wake_at), " owed=", n.owed[0], ",", n.owed[1],

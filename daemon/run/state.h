@@ -27,15 +27,17 @@ struct Item {
   Value output;
   Error error;
   std::vector<ArtifactRef> artifacts;  // of a container its children's, named "<child>/<name>"
+  int32_t attempts = 0;                // the largest number of an attempt in it
 };
 
 // A foreach, matrix or loop that has begun.
 struct Fan {
   Value items, keys;
   int32_t count = 0;
-  int32_t next = 0;    // the first item that has not begun
-  int32_t live = 0;    // items that have a node
-  int32_t parked = 0;  // of those
+  int32_t next = 0;            // the first item that has not begun
+  std::vector<int32_t> again;  // items before it that are to begin again, last first
+  int32_t live = 0;            // items that have a node
+  int32_t parked = 0;          // of those
   int32_t failed = 0;
   bool stopped = false;    // no further item begins
   bool undecided = false;  // a loop: whether there is another round is being worked out
@@ -62,10 +64,12 @@ struct Node {
   bool held = false;               // before its start, for somebody to look
   bool released = false;           // and no more
   bool stop_self = false;          // the stop was aimed at this very node
+  bool recorded = false;           // `input` and `idempotency_key` are those of its attempts
   std::optional<StopReason> stop;  // asked to end
   int32_t open_needs = 0;
   int32_t open_children = 0;
-  int32_t attempt = 0;   // the last one started
+  int32_t attempt = 0;   // the last one started; of a container that begins anew, of those below
+  int32_t times = 0;     // how often it, or what is above it, began anew after it had an effect
   int32_t failures = 0;  // attempts that failed
   int32_t unknowns = 0;  // attempts whose outcome stayed unknown
   absl::Time retry_at = absl::InfinitePast();
@@ -134,6 +138,11 @@ struct RunState {
   std::vector<NodeIndex> undoable;  // what succeeded and has a `compensate`, in that order
   NodeIndex undo = -1;              // the compensation that runs now
   int32_t busy = 0;                 // owed effects other than WakeAt, and running attempts
+  bool paused = false;              // resolutions are owed, but not handed out
+  bool reopened = false;            // it was finished once
+  bool undone = false;  // compensations have begun: what succeeded does not stand any more
+  absl::btree_map<std::string, std::string> requests;  // of people that intervened: id → hash
+  std::vector<StepReused> reused;                      // of a queued run, until it begins
 
   const Node& node(NodeIndex i) const { return nodes[static_cast<size_t>(i)]; }
   const flowspec::Step& step_of(NodeIndex i) const { return plan->step(node(i).step); }
@@ -148,8 +157,12 @@ std::string PathOf(const RunState& state, NodeIndex node);
 NodeIndex FindVisible(const RunState& state, NodeIndex from, std::string_view id);
 
 // "pending" (queued), "running", "waiting" (something is parked, held or waits, and nothing else
-// can go on) or the final status.
+// can go on), "paused" or the final status.
 Status RunStatusOf(const RunState& state);
+
+// True if only a person, a signal or a time brings the run forward: nothing of it runs, and nothing
+// is being worked out.
+bool OnlyWaits(const RunState& state);
 
 // Every byte of the state as text, in a fixed order: equal states give equal text.
 std::string Dump(const RunState& state);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/codec/event_codec.h"
 #include "daemon/store/batch.h"
+#include "daemon/store/dead_letter_table.h"
 #include "daemon/store/labels.h"
 #include "daemon/store/run_table.h"
 
@@ -74,7 +75,43 @@ void MemoryStore::Add(const RunEvents& events) {
   for (const ports::CacheEntry& entry : events.cached) {
     cache_[{run.row.tenant, entry.key}] = {events.id, entry};
   }
+  for (const run::DeadLetterChange& change : events.dead_letters) Apply(run, change);
   if (events.row && ports::IsFinished(run.row.status)) Owe(run.row);
+}
+
+void MemoryStore::Apply(Stored& run, const run::DeadLetterChange& change) {
+  std::erase_if(run.letters, [&](const auto& letter) {
+    const bool gone =
+        change.below ? IsAtOrBelow(letter.first, change.path) : letter.first == change.path;
+    if (gone) letters_.erase(letter.second);
+    return gone;
+  });
+  if (!change.letter) return;
+  const uint64_t number = ++last_letter_;
+  letters_[number] = {number, run.row.id, run.row.flow_name, *change.letter};
+  run.letters[change.path] = number;
+}
+
+absl::StatusOr<std::vector<ports::DeadLetterRow>> MemoryStore::ListDeadLetters(
+    const ports::DeadLetterQuery& query) const {
+  ports::MutexLock lock(&mu_);
+  std::vector<ports::DeadLetterRow> rows;
+  for (auto at = letters_.rbegin(); at != letters_.rend(); ++at) {
+    if (static_cast<int>(rows.size()) >= query.limit) break;
+    const bool tenant = runs_.at(at->second.run).row.tenant == query.tenant;
+    if (tenant && Fits(at->second, query)) rows.push_back(at->second);
+  }
+  return rows;
+}
+
+absl::StatusOr<ports::DeadLetterRow> MemoryStore::GetDeadLetter(const std::string& tenant,
+                                                                uint64_t number) const {
+  ports::MutexLock lock(&mu_);
+  const auto found = letters_.find(number);
+  if (found == letters_.end() || runs_.at(found->second.run).row.tenant != tenant) {
+    return DeadLetterNotFound(number);
+  }
+  return found->second;
 }
 
 absl::StatusOr<std::vector<run::Event>> MemoryStore::ReadStored(const Stored& run,
@@ -211,6 +248,7 @@ absl::Status MemoryStore::DeleteRun(const run::RunId& id) {
   requests_.erase({run->second.row.tenant, run->second.request_id});
   std::erase_if(keys_, [&](const auto& entry) { return entry.second.id == id; });
   std::erase_if(cache_, [&](const auto& entry) { return entry.second.id == id; });
+  for (const auto& [path, number] : run->second.letters) letters_.erase(number);
   runs_.erase(run);
   return absl::OkStatus();
 }

@@ -35,6 +35,10 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry {
                                                     const std::string& key) const override;
   absl::StatusOr<std::optional<Cached>> FindCached(const std::string& tenant,
                                                    const std::string& key) const override;
+  absl::StatusOr<std::vector<ports::DeadLetterRow>> ListDeadLetters(
+      const ports::DeadLetterQuery& query) const override;
+  absl::StatusOr<ports::DeadLetterRow> GetDeadLetter(const std::string& tenant,
+                                                     uint64_t number) const override;
   absl::StatusOr<ports::FlowSource> GetFlow(const std::string& digest) const override;
   absl::Status DeleteRun(const run::RunId& id) override;
   absl::Status Checkpoint() override { return absl::OkStatus(); }
@@ -65,6 +69,7 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry {
     std::vector<std::string> decisions;  // encoded, as on disk: compact
     std::vector<uint64_t> last_seqs;     // of each decision
     std::string request_id, request_hash;
+    std::map<std::string, uint64_t> letters;  // numbers of dead letters, by path
   };
   static absl::StatusOr<std::vector<run::Event>> ReadStored(const Stored& run, uint64_t after_seq,
                                                             size_t bytes_max);
@@ -98,6 +103,9 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry {
       ABSL_GUARDED_BY(mu_);
   std::map<uint64_t, ports::TriggerRow> triggers_ ABSL_GUARDED_BY(mu_);  // digest: at reading
   std::map<uint64_t, ports::DueStart> due_ ABSL_GUARDED_BY(mu_);
+  void Apply(Stored& run, const run::DeadLetterChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::map<uint64_t, ports::DeadLetterRow> letters_ ABSL_GUARDED_BY(mu_);
+  uint64_t last_letter_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t last_trigger_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t last_due_ ABSL_GUARDED_BY(mu_) = 0;
   std::atomic<uint64_t> due_by_runs_{0};

@@ -142,6 +142,29 @@ CREATE TABLE due_starts (
 );
 CREATE INDEX due_of_trigger ON due_starts (trigger_no);
 )sql",
+    // Numbers are never used again: a page of the list begins behind one.
+    R"sql(
+CREATE TABLE dead_letters (
+  letter_no    INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant       TEXT NOT NULL,
+  flow_name    TEXT NOT NULL,
+  run_no       INTEGER NOT NULL,
+  path         TEXT NOT NULL,
+  kind         TEXT NOT NULL,
+  parked       INTEGER NOT NULL,  -- 0: it has failed its run
+  reason       TEXT NOT NULL,
+  error_kind   TEXT NOT NULL,
+  error        TEXT NOT NULL,
+  exit_code    INTEGER NOT NULL,
+  attempts     INTEGER NOT NULL,
+  attempts_max INTEGER NOT NULL,
+  items_failed INTEGER NOT NULL,
+  at           INTEGER NOT NULL,  -- nanoseconds since 1970
+  UNIQUE (run_no, path)
+);
+CREATE INDEX dead_letters_of_tenant ON dead_letters (tenant, letter_no);
+CREATE INDEX dead_letters_of_flow ON dead_letters (tenant, flow_name, letter_no);
+)sql",
 };
 static_assert(std::size(kMigrations) == kSchemaVersion);
 

@@ -121,10 +121,13 @@ absl::Status SqliteStore::Prepare() {
   if (!log.ok()) return log.status();
   absl::StatusOr<RunWriter> runs = RunWriter::Prepare(db_);
   if (!runs.ok()) return runs.status();
+  absl::StatusOr<DeadLetterWriter> letters = DeadLetterWriter::Prepare(db_);
+  if (!letters.ok()) return letters.status();
   begin_ = *std::move(begin);
   commit_ = *std::move(commit);
   log_ = *std::move(log);
   runs_ = *std::move(runs);
+  letters_ = *std::move(letters);
   if (absl::Status s = LoadAwaited(); !s.ok()) return s;
   sqlite3_wal_hook(db_.get(), CountFrames, &wal_frames_);  // also ends automatic checkpoints
   wal_frames_checkpoint_ = kCheckpointFrames;
@@ -183,6 +186,9 @@ absl::Status SqliteStore::AppendRun(const RunEvents& events) {
   }
   for (const ports::CacheEntry& entry : events.cached) {
     if (absl::Status s = runs_.SetCached(live->run_no, entry); !s.ok()) return s;
+  }
+  for (const run::DeadLetterChange& change : events.dead_letters) {
+    if (absl::Status s = letters_.Apply(live->run_no, change); !s.ok()) return s;
   }
   if (row && ports::IsFinished(row->status)) {
     live_.erase(events.id);
@@ -266,6 +272,7 @@ absl::Status SqliteStore::DeleteRun(const run::RunId& id) {
   live_.erase(id);
   return Transact([&] {
     if (absl::Status s = log_.DeleteRun((*found)->run_no); !s.ok()) return s;
+    if (absl::Status s = letters_.DeleteRun((*found)->run_no); !s.ok()) return s;
     return runs_.Delete((*found)->run_no);
   });
 }
@@ -363,6 +370,23 @@ absl::StatusOr<std::optional<ports::EventStore::Cached>> SqliteStore::FindCached
   auto reader = readers_.Lend();
   if (!reader.ok()) return reader.status();
   return store::FindCached((*reader)->db, tenant, key);
+}
+
+absl::StatusOr<std::vector<ports::DeadLetterRow>> SqliteStore::ListDeadLetters(
+    const ports::DeadLetterQuery& query) const {
+  auto reader = readers_.Lend();
+  if (!reader.ok()) return reader.status();
+  return SelectDeadLetters((*reader)->db, query);
+}
+
+absl::StatusOr<ports::DeadLetterRow> SqliteStore::GetDeadLetter(const std::string& tenant,
+                                                                uint64_t number) const {
+  auto reader = readers_.Lend();
+  if (!reader.ok()) return reader.status();
+  auto row = SelectDeadLetter((*reader)->db, tenant, number);
+  if (!row.ok()) return row.status();
+  if (!*row) return DeadLetterNotFound(number);
+  return **std::move(row);
 }
 
 absl::StatusOr<ports::FlowSource> SqliteStore::GetFlow(const std::string& digest) const {

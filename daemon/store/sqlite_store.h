@@ -15,6 +15,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "daemon/ports/event_store.h"
 #include "daemon/ports/flow_registry.h"
+#include "daemon/store/dead_letter_table.h"
 #include "daemon/store/file.h"
 #include "daemon/store/log_table.h"
 #include "daemon/store/reader_pool.h"
@@ -61,6 +62,10 @@ class SqliteStore : public ports::EventStore, public ports::FlowRegistry {
                                                     const std::string& key) const override;
   absl::StatusOr<std::optional<Cached>> FindCached(const std::string& tenant,
                                                    const std::string& key) const override;
+  absl::StatusOr<std::vector<ports::DeadLetterRow>> ListDeadLetters(
+      const ports::DeadLetterQuery& query) const override;
+  absl::StatusOr<ports::DeadLetterRow> GetDeadLetter(const std::string& tenant,
+                                                     uint64_t number) const override;
   absl::StatusOr<ports::FlowSource> GetFlow(const std::string& digest) const override;
   absl::Status DeleteRun(const run::RunId& id) override;
   absl::Status Checkpoint() override;
@@ -115,6 +120,7 @@ class SqliteStore : public ports::EventStore, public ports::FlowRegistry {
   Statement begin_, commit_;
   LogWriter log_;
   RunWriter runs_;
+  DeadLetterWriter letters_;
   absl::flat_hash_map<run::RunId, Live> live_;
   absl::flat_hash_set<std::string> flows_;    // digests known to be stored
   absl::flat_hash_set<std::string> awaited_;  // flows, as tenant/name, that triggers wait for

@@ -107,6 +107,29 @@ struct Shower {
   }
   std::string operator()(const run::StepHeld& f) const { return Line(f.path); }
   std::string operator()(const run::StepReleased& f) const { return Line(f.path); }
+  std::string operator()(const run::Intervened& f) const {
+    return Line(std::string(run::VerbName(f.verb)), f.reason, f.request_id, f.request_hash);
+  }
+  std::string operator()(const run::RunReopened& f) const { return Line(f.section); }
+  std::string operator()(const run::StepRequeued& f) const {
+    return Line(f.path, static_cast<int32_t>(f.anew), static_cast<int32_t>(f.follows));
+  }
+  std::string operator()(const run::StepMarked& f) const {
+    return Line(f.path, f.output, f.reason);
+  }
+  std::string operator()(const run::RunPaused&) const { return ""; }
+  std::string operator()(const run::RunResumed&) const { return ""; }
+  std::string operator()(const run::LetterDropped& f) const { return Line(f.path); }
+  std::string operator()(const run::InputsChanged& f) const { return Line(f.inputs); }
+  std::string operator()(const run::StepReused& f) const {
+    std::string line =
+        Line(f.path, f.status, f.output, f.error, f.reason, f.items, f.keys, f.count);
+    for (const run::ArtifactRef& a : f.artifacts) absl::StrAppend(&line, " ", Text(a));
+    for (const run::ReusedItem& item : f.done) {
+      absl::StrAppend(&line, " [", Line(item.index, item.status, item.output, item.error), "]");
+    }
+    return line;
+  }
 };
 
 run::RunStarted SampleStart() {
@@ -172,6 +195,25 @@ std::vector<run::Event> SampleEvents() {
       run::SignalReceived{"paid", value, "id-7"},
       run::StepHeld{"ship"},
       run::StepReleased{"ship"},
+      run::Intervened{run::Verb::kSkip, "paid by hand", "req-9", "9f86d081"},
+      run::RunReopened{flowspec::Section::kMain},
+      run::StepRequeued{"build", true, true},
+      run::StepMarked{"charge", value, "paid by hand"},
+      run::RunPaused{},
+      run::RunResumed{},
+      run::LetterDropped{"charge"},
+      run::InputsChanged{value},
+      run::StepReused{"enrich",
+                      run::Status::kFailed,
+                      value,
+                      error,
+                      "tolerated",
+                      SampleFinish().artifacts,
+                      run::Value::Json("[1,2]"),
+                      run::Value::Json(R"(["a","b"])"),
+                      2,
+                      {{0, run::Status::kSucceeded, value, {}, {}},
+                       {1, run::Status::kFailed, {}, error, SampleFinish().artifacts}}},
   };
   std::vector<run::Event> events;
   for (const run::Fact& fact : facts) {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/cord.h"
 #include "beamline/v1/admin.grpc.pb.h"
+#include "beamline/v1/dead_letter.grpc.pb.h"
 #include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "google/rpc/status.pb.h"
@@ -38,6 +39,7 @@ struct Client::Stubs {
       : channel(MakeChannel(socket)),
         runs(v1::OrchestratorService::NewStub(channel)),
         flows(v1::FlowService::NewStub(channel)),
+        letters(v1::DeadLetterService::NewStub(channel)),
         admin(v1::AdminService::NewStub(channel)) {}
 
   static std::shared_ptr<grpc::Channel> MakeChannel(const std::string& socket) {
@@ -66,10 +68,12 @@ struct Client::Stubs {
 
   using Runs = v1::OrchestratorService::Stub;
   using Flows = v1::FlowService::Stub;
+  using Letters = v1::DeadLetterService::Stub;
   using Admin = v1::AdminService::Stub;
   const std::shared_ptr<grpc::Channel> channel;
   const std::unique_ptr<Runs> runs;
   const std::unique_ptr<Flows> flows;
+  const std::unique_ptr<Letters> letters;
   const std::unique_ptr<Admin> admin;
 };
 
@@ -101,6 +105,24 @@ absl::StatusOr<v1::CancelRunResponse> Client::Cancel(const std::string& run_id, 
   request.set_reason("a test");
   request.set_force(force);
   return Stubs::Call(*stubs_->runs, &Stubs::Runs::CancelRun, request);
+}
+
+absl::StatusOr<v1::RetryRunResponse> Client::Retry(const v1::RetryRunRequest& request) {
+  return Stubs::Call(*stubs_->runs, &Stubs::Runs::RetryRun, request);
+}
+
+absl::StatusOr<v1::ReplayRunResponse> Client::Replay(const v1::ReplayRunRequest& request) {
+  return Stubs::Call(*stubs_->runs, &Stubs::Runs::ReplayRun, request);
+}
+
+absl::StatusOr<v1::ListDeadLettersResponse> Client::DeadLetters(
+    const v1::ListDeadLettersRequest& request) {
+  return Stubs::Call(*stubs_->letters, &Stubs::Letters::ListDeadLetters, request);
+}
+
+absl::StatusOr<v1::RetryDeadLettersResponse> Client::RetryLetters(
+    const v1::RetryDeadLettersRequest& request) {
+  return Stubs::Call(*stubs_->letters, &Stubs::Letters::RetryDeadLetters, request);
 }
 
 absl::Status Client::Delete(const std::string& run_id) {

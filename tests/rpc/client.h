@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "beamline/v1/admin.pb.h"
+#include "beamline/v1/dead_letter.pb.h"
 #include "beamline/v1/flow.pb.h"
 #include "beamline/v1/orchestrator.pb.h"
 #include "google/rpc/error_details.pb.h"
@@ -27,6 +28,12 @@ class Client {
   absl::StatusOr<v1::WaitRunResponse> Wait(const v1::WaitRunRequest& request,
                                            absl::Duration limit = absl::Seconds(20));
   absl::StatusOr<v1::CancelRunResponse> Cancel(const std::string& run_id, bool force = false);
+  absl::StatusOr<v1::RetryRunResponse> Retry(const v1::RetryRunRequest& request);
+  absl::StatusOr<v1::ReplayRunResponse> Replay(const v1::ReplayRunRequest& request);
+  absl::StatusOr<v1::ListDeadLettersResponse> DeadLetters(
+      const v1::ListDeadLettersRequest& request);
+  absl::StatusOr<v1::RetryDeadLettersResponse> RetryLetters(
+      const v1::RetryDeadLettersRequest& request);
   absl::Status Delete(const std::string& run_id);
   absl::StatusOr<std::string> Resolve(const std::string& name);
   absl::StatusOr<v1::RegisterFlowResponse> Register(const v1::RegisterFlowRequest& request);

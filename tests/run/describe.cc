@@ -80,12 +80,31 @@ struct Teller {
   std::string operator()(const SignalReceived& f) { return absl::StrCat(f.name, Text(f.payload)); }
   std::string operator()(const StepHeld& f) { return f.path; }
   std::string operator()(const StepReleased& f) { return f.path; }
+  std::string operator()(const Intervened& f) {
+    return absl::StrCat(VerbName(f.verb), f.reason.empty() ? "" : ": ", f.reason);
+  }
+  std::string operator()(const RunReopened& f) { return SectionName(f.section); }
+  std::string operator()(const StepRequeued& f) {
+    return absl::StrCat(f.path, f.anew ? " anew" : "", f.follows ? ", follows" : "");
+  }
+  std::string operator()(const StepMarked& f) {
+    return absl::StrCat(f.path, Text(f.output), f.reason.empty() ? "" : ": ", f.reason);
+  }
+  std::string operator()(const RunPaused&) { return ""; }
+  std::string operator()(const RunResumed&) { return ""; }
+  std::string operator()(const LetterDropped& f) { return f.path; }
+  std::string operator()(const InputsChanged& f) { return Text(f.inputs); }
+  std::string operator()(const StepReused& f) {
+    return absl::StrCat(f.path, " ", StatusName(f.status), Text(f.output),
+                        f.count > 0 ? absl::StrCat(", ", f.count, " items") : "");
+  }
 
   std::string operator()(const ResolveStep& e) {
     std::string text = e.phase == ReportResolution::Phase::kLeave   ? " leave"
                        : e.phase == ReportResolution::Phase::kRound ? " round"
                                                                     : "";
     if (e.attempt > 0) text = absl::StrCat("#", e.attempt);
+    if (e.recorded && e.not_before == absl::InfinitePast()) text += " as recorded";
     if (e.not_before != absl::InfinitePast()) absl::StrAppend(&text, " at ", At(e.not_before));
     return text;
   }

@@ -6,9 +6,11 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/run/dead_letter.h"
 #include "daemon/run/decide.h"
 #include "daemon/run/evolve.h"
 #include "daemon/run/pending.h"
@@ -37,7 +39,7 @@ class World {
     if (random_.Chance(15)) wish.start.break_at = {plan_->step(plan_->flow->main.back()).id};
     Send({"uid:1", 0, wish});
     Sync();
-    for (int turn = 0; turn < 120 && !Over(); ++turn) Turn();
+    for (int turn = 0; turn < 120 && (!Over() || ComeBack()); ++turn) Turn();
     // From here on the world is kind: whatever is owed is done.
     for (int turn = 0; turn < 4000 && !Over(); ++turn) KindTurn();
     Sync();
@@ -64,7 +66,8 @@ class World {
 
   // One random thing happens.
   void Turn() {
-    const uint64_t dice = random_.Below(100);
+    const uint64_t dice = random_.Below(104);
+    if (dice >= 100) return Intervene();
     if (dice < 45) return DoOwed();
     if (dice < 75) return Sync();
     if (dice < 83) return Pass(absl::Milliseconds(static_cast<int64_t>(random_.Below(8000))));
@@ -83,7 +86,51 @@ class World {
     Pass(absl::Minutes(2));  // the clock may have been stepped back by days
     if (!state_.listening.empty()) Signal();
     LetGo();
+    if (state_.paused) Send({"uid:1", 0, ResumePaused{}});
     DoOwed();
+  }
+
+  // A run that is over, or waits for a person, is brought back a few times.
+  bool ComeBack() {
+    if (!result_.violation.empty() || returns_left_ == 0) return false;
+    --returns_left_;
+    Sync();
+    for (int tries = 0; tries < 5; ++tries) {
+      Intervene();
+      if (!Over()) return true;
+    }
+    return false;
+  }
+
+  // Somebody retries, skips, drops or pauses something that may be in any state.
+  void Intervene() {
+    Intervention why{"dice", absl::StrCat("q", random_.Below(40)), "h"};
+    const bool known = state_.requests.contains(why.request_id);
+    std::string path;
+    if (random_.Chance(70)) {
+      const auto stuck = static_cast<NodeIndex>(random_.Below(state_.nodes.size() + 1));
+      if (stuck < static_cast<NodeIndex>(state_.nodes.size()) && state_.node(stuck).step >= 0) {
+        path = PathOf(state_, stuck);
+      }
+      if (random_.Chance(20)) absl::StrAppend(&path, "[", random_.Below(4), "]");
+    }
+    bool taken = false;
+    const uint64_t dice = random_.Below(100);
+    if (dice < 55) {
+      RetryStep retry{why, path, random_.Chance(30), random_.Chance(30)};
+      if (random_.Chance(20)) retry.inputs = Value::Json("{}");
+      taken = Send({"uid:1", 0, retry});
+    } else if (dice < 75) {
+      taken = Send({"uid:1", 0, SkipStep{why, path, Value::Json("3")}});
+    } else if (dice < 85) {
+      taken = Send({"uid:1", 0, DropStep{why, path}});
+    } else if (state_.paused) {
+      taken = Send({"uid:1", 0, ResumePaused{why}});
+    } else {
+      taken = Send({"uid:1", 0, PauseRun{why}});
+    }
+    if (taken && known) Violation("the same request was carried out twice");
+    if (taken) ++result_.interventions;
   }
 
   void Pass(absl::Duration time) { now_ += time; }
@@ -118,6 +165,9 @@ class World {
     const absl::Time now = plant_ == Plant::kEarlyTimer ? now_ + absl::Hours(2) : now_;
     auto events = Advance(state_, command, now);
     if (!events.ok()) return false;
+    for (DeadLetterChange& change : DeadLetterChanges(state_, *events)) {
+      unsynced_letters_.push_back(std::move(change));
+    }
     for (Event& event : *events) {
       CheckTime(event);
       unsynced_.push_back(std::move(event));
@@ -133,6 +183,12 @@ class World {
       log_.push_back(std::move(event));
     }
     unsynced_.clear();
+    for (const DeadLetterChange& change : std::exchange(unsynced_letters_, {})) {
+      std::erase_if(letters_, [&](const auto& letter) {
+        return change.below ? IsAtOrBelow(letter.first, change.path) : letter.first == change.path;
+      });
+      if (change.letter) letters_.emplace(change.path, change.letter->parked);
+    }
     HandOut();
   }
 
@@ -182,6 +238,7 @@ class World {
       for (size_t i = 0; i < owed_.size(); ++i) {
         const auto* running = std::get_if<RunAttempt>(&owed_[i].what);
         if (running == nullptr || owed_[i].path != effect.path) continue;
+        if (running->attempt != stop->attempt) continue;  // of a run's later life
         owed_.erase(owed_.begin() + static_cast<ptrdiff_t>(i));
         Answer({effect.path, stop->attempt},
                random_.Chance(80) ? Outcome::kStopped : Outcome::kSucceeded);
@@ -260,6 +317,7 @@ class World {
     for (const Effect& effect : owed_) {
       const auto* wake = std::get_if<WakeAt>(&effect.what);
       if (wake == nullptr || now_ >= wake->at) continue;
+      if (!PendingAt(state_, effect.order)) continue;  // of a run's earlier life
       ++result_.early_timers;
       if (Send({"system", 0, FireTimer{effect.path, wake->reason}})) {
         Violation(absl::StrCat("a timer of `", effect.path, "` fired early"));
@@ -283,6 +341,7 @@ class World {
   void Crash() {
     ++result_.crashes;
     unsynced_.clear();
+    unsynced_letters_.clear();
     if (plant_ == Plant::kForgetSynced && log_.size() > 1) log_.pop_back();
     RunState state(plan_);
     for (const Event& event : log_) state = Evolve(std::move(state), event);
@@ -338,6 +397,66 @@ class World {
     }
     CheckWaits(event);
     CheckUndone(event);
+    CheckAgain(event);
+  }
+
+  static bool IsAtOrBelow(const std::string& path, const std::string& above) {
+    return path.compare(0, above.size(), above) == 0 &&
+           (path.size() == above.size() || path[above.size()] == '/' || path[above.size()] == '[');
+  }
+
+  // What is at or below `path`, and what is above it, may end again; `anew`: and run again.
+  void MayEndAgain(const std::string& path, bool anew) {
+    std::erase_if(ended_, [&](const std::string& ended) {
+      return IsAtOrBelow(ended, path) || IsAtOrBelow(path, ended);
+    });
+    std::erase_if(unknown_, [&](const std::string& p) { return IsAtOrBelow(p, path); });
+    std::erase_if(succeeded_, [&](const std::string& p) {
+      if (p == path || (anew && IsAtOrBelow(p, path))) return true;
+      // An item that did not succeed begins anew, with all that is in it.
+      const bool item = path.back() == ']' || p[std::min(p.size() - 1, path.size())] == '[';
+      return item && IsAtOrBelow(p, path) && p.find('/', path.size()) != p.npos;
+    });
+  }
+
+  // What has succeeded runs again only where somebody asked for it.
+  void CheckAgain(const Event& event) {
+    if (const auto* requeued = std::get_if<StepRequeued>(&event.fact)) {
+      ++result_.requeued;
+      MayEndAgain(requeued->path, requeued->anew);
+    } else if (const auto* marked = std::get_if<StepMarked>(&event.fact)) {
+      MayEndAgain(marked->path, false);
+      Ended(marked->path);
+      Succeeded(marked->path);
+    } else if (std::holds_alternative<RunReopened>(event.fact)) {
+      ++result_.reopened;
+      for (const auto section : {flowspec::Section::kOnFailure, flowspec::Section::kFinally}) {
+        for (const int32_t step : plan_->section(section)) MayEndAgain(plan_->step(step).id, true);
+      }
+    } else if (const auto* started = std::get_if<AttemptStarted>(&event.fact)) {
+      if (succeeded_.contains(started->path)) {
+        Violation(absl::StrCat(started->path, " runs again although it has succeeded"));
+      }
+    } else if (const auto* finished = std::get_if<AttemptFinished>(&event.fact)) {
+      if (finished->step_status == Status::kSucceeded) succeeded_.insert(finished->path);
+    }
+  }
+
+  // The list of dead letters says what the state says.
+  void CheckLetters() {
+    for (const auto& [path, parked] : letters_) {
+      const NodeIndex index = FindNode(state_, path);
+      const Status want = parked ? Status::kParked : Status::kFailed;
+      if (index < 0 || state_.node(index).status != want) {
+        Violation(absl::StrCat("the dead letter of ", path, " does not fit"));
+      }
+    }
+    for (size_t i = 0; i < state_.nodes.size(); ++i) {
+      if (state_.nodes[i].step < 0 || state_.nodes[i].status != Status::kParked) continue;
+      const std::string path = PathOf(state_, static_cast<NodeIndex>(i));
+      if (!letters_.contains(path)) Violation(absl::StrCat(path, " is parked without a letter"));
+    }
+    result_.letters += static_cast<int>(letters_.size());
   }
 
   // A signal ends one wait, and only one that came; a time ends a wait only when it has come.
@@ -399,6 +518,12 @@ class World {
     } else if (const auto* started = std::get_if<AttemptStarted>(&event.fact)) {
       const auto at = retry_at_.find({started->path, started->attempt});
       if (at != retry_at_.end() && now_ < at->second) Violation("a retry began early");
+    } else if (const auto* requeued = std::get_if<StepRequeued>(&event.fact)) {
+      // Somebody does not want to wait for it, or it is long over.
+      std::erase_if(retry_at_,
+                    [&](const auto& at) { return IsAtOrBelow(at.first.first, requeued->path); });
+    } else if (std::holds_alternative<RunReopened>(event.fact)) {
+      retry_at_.clear();
     } else if (const auto* wait = std::get_if<WaitStarted>(&event.fact)) {
       wait_until_[wait->path] = wait->until;
     } else if (const auto* ended = std::get_if<WaitEnded>(&event.fact)) {
@@ -415,6 +540,7 @@ class World {
     RunState state(plan_);
     for (const Event& event : log_) state = Evolve(std::move(state), event);
     if (Dump(state) != Dump(state_)) Violation("the log does not give the state");
+    CheckLetters();
     if (RunStatusOf(state_) == Status::kWaiting) {
       ++result_.waiting;
     } else if (IsTerminal(state_.status)) {
@@ -438,7 +564,10 @@ class World {
   // The model.
   std::set<AttemptKey> began_, answered_;
   std::set<std::tuple<std::string, int32_t, Outcome>> given_;
-  std::set<std::string> unknown_, ended_;
+  std::set<std::string> unknown_, ended_, succeeded_;
+  std::vector<DeadLetterChange> unsynced_letters_;
+  std::map<std::string, bool> letters_;  // whether parked
+  int returns_left_ = 3;
   std::map<AttemptKey, absl::Time> retry_at_;
   std::map<std::string, absl::Time> wait_until_;
   uint64_t signals_sent_ = 0;

@@ -24,6 +24,7 @@ struct SimulationResult {
   int events = 0, crashes = 0, duplicates = 0, late = 0, early_timers = 0, clock_steps = 0;
   int finished = 0, waiting = 0;
   int signals = 0, waits_ended = 0, rounds = 0, undone = 0, held = 0;
+  int interventions = 0, reopened = 0, requeued = 0, letters = 0;
 };
 
 // Plays the run of `seed`; equal seeds give equal results.

@@ -40,12 +40,18 @@ TEST_CASE("every promise holds for every seed, and each seed plays the same twic
     sum.rounds += result.rounds;
     sum.undone += result.undone;
     sum.held += result.held;
+    sum.interventions += result.interventions;
+    sum.reopened += result.reopened;
+    sum.requeued += result.requeued;
+    sum.letters += result.letters;
   }
   MESSAGE(seeds, " seeds: ", sum.events, " events, ", sum.crashes, " crashes, ", sum.duplicates,
           " repeated and ", sum.late, " late answers, ", sum.early_timers, " early timers, ",
           sum.clock_steps, " clock steps; ", sum.finished, " runs finished, ", sum.waiting,
           " wait for a person; ", sum.signals, " signals, ", sum.waits_ended, " waits ended, ",
-          sum.rounds, " rounds decided, ", sum.undone, " steps undone, ", sum.held, " held");
+          sum.rounds, " rounds decided, ", sum.undone, " steps undone, ", sum.held, " held, ",
+          sum.interventions, " interventions, ", sum.reopened, " runs reopened, ", sum.requeued,
+          " steps requeued, ", sum.letters, " dead letters left");
   if (seeds < 1000) return;
   // A simulation in which nothing happens proves nothing.
   const int floor = static_cast<int>(seeds);
@@ -61,6 +67,10 @@ TEST_CASE("every promise holds for every seed, and each seed plays the same twic
   CHECK(sum.rounds > floor / 20);
   CHECK(sum.undone > floor / 50);
   CHECK(sum.held > floor / 50);
+  CHECK(sum.interventions > floor / 2);
+  CHECK(sum.reopened > floor / 5);
+  CHECK(sum.requeued > floor / 2);
+  CHECK(sum.letters > floor / 20);
 }
 
 TEST_CASE("a planted defect is noticed") {

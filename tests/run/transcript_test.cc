@@ -72,6 +72,7 @@ class Player {
     for (const auto& finding : parsed.findings) MESSAGE(finding.code, " ", finding.message);
     REQUIRE(parsed.flow != nullptr);
     state_.emplace(MakePlan(parsed.flow));
+    log_.clear();
     return "";
   }
 
@@ -97,6 +98,7 @@ class Player {
       return SendSignal{line.path, Value::Json(line.option_value), line.outcome};
     }
     if (line.verb == "admit") return AdmitRun{};
+    if (std::optional<decltype(Command::wish)> wish = OperatorWish(line)) return *wish;
     if (line.verb == "release") return ReleaseStep{line.path};
     if (line.verb == "cancel") return CancelRun{"no longer wanted", line.path == "force"};
     if (line.verb == "fire") {
@@ -121,6 +123,27 @@ class Player {
       report.output = Value::Json(line.option_key == "output" ? line.option_value : "null");
     }
     return report;
+  }
+
+  // "retry", "retry build downstream", "skip pay output=1", "drop pay", "pause", "resume"; an
+  // option `request=ID` names the request.
+  static std::optional<decltype(Command::wish)> OperatorWish(const Line& line) {
+    const bool request = line.option_key == "request";
+    const Intervention why{"", request ? line.option_value : "", line.path};
+    if (line.verb == "retry") {
+      RetryStep wish{why, line.path == "all" ? "" : line.path, line.outcome == "downstream",
+                     line.outcome == "items"};
+      if (line.option_key == "inputs") wish.inputs = Value::Json(line.option_value);
+      return wish;
+    }
+    if (line.verb == "skip") {
+      return SkipStep{why, line.path,
+                      Value::Json(line.option_key == "output" ? line.option_value : "null")};
+    }
+    if (line.verb == "drop") return DropStep{why, line.path};
+    if (line.verb == "pause") return PauseRun{why};
+    if (line.verb == "resume") return ResumePaused{why};
+    return std::nullopt;
   }
 
   ReportResolution Resolution(const Line& line) {
@@ -172,6 +195,7 @@ class Player {
       absl::StrAppend(&out, "pending: ", Describe(effect), "\n");
     }
     if (RunStatusOf(*state_) == Status::kWaiting) out += "the run is waiting\n";
+    if (RunStatusOf(*state_) == Status::kPaused) out += "the run is paused\n";
     return out;
   }
 

@@ -290,5 +290,91 @@ TEST_CASE_TEMPLATE("a finished run can be deleted, with its request id", Store, 
   CHECK(store->Checkpoint().ok());
 }
 
+// A letter of run `n`.
+run::DeadLetterChange Letter(const std::string& path, bool parked = false) {
+  run::DeadLetter letter{
+      .path = path, .kind = "run", .parked = parked, .reason = "failed for good"};
+  letter.error = {parked ? "unknown" : "exit", "it broke", 7};
+  letter.attempts = 3;
+  letter.at = absl::FromUnixSeconds(1'700'000'000);
+  return {path, letter};
+}
+
+template <typename Store>
+std::vector<std::string> Paths(Store& store, const ports::DeadLetterQuery& query = {}) {
+  std::vector<std::string> paths;
+  const auto rows = store->ListDeadLetters(query);
+  for (const ports::DeadLetterRow& row : *rows) {
+    paths.push_back(row.letter.path);
+  }
+  return paths;
+}
+
+TEST_CASE_TEMPLATE("dead letters come and go with the events that say so", Store, InMemory,
+                   OnDisk) {
+  using Paths_ = std::vector<std::string>;
+  Store store;
+  MustAppend(store, Start(1));
+  MustAppend(store, Start(2));
+  ports::RunEvents events = Progress(1, 1);
+  events.dead_letters = {Letter("build"), Letter("each[3]", true), Letter("each[3]/load"),
+                         Letter("eachother")};
+  MustAppend(store, events);
+  events = Progress(2, 1);
+  events.dead_letters = {Letter("pay", true)};
+  MustAppend(store, events);
+
+  CHECK(Paths(store) == Paths_{"pay", "eachother", "each[3]/load", "each[3]", "build"});
+  CHECK(Paths(store, {.run = MakeId(2)}) == Paths_{"pay"});
+  CHECK(Paths(store, {.parked = true}) == Paths_{"pay", "each[3]"});
+  CHECK(Paths(store, {.error_kind = "unknown"}) == Paths_{"pay", "each[3]"});
+  CHECK(Paths(store, {.flow_name = "another"}).empty());
+  CHECK(Paths(store, {.tenant = "another"}).empty());
+
+  // Page by page.
+  auto first = store->ListDeadLetters({.limit = 2});
+  REQUIRE(first.ok());
+  CHECK(Paths(store, {.before = first->back().number, .limit = 2}) ==
+        Paths_{"each[3]/load", "each[3]"});
+  auto one = store->GetDeadLetter("local", first->front().number);
+  REQUIRE(one.ok());
+  CHECK(one->run == MakeId(2));
+  CHECK(one->letter.error.exit_code == 7);
+  CHECK(one->letter.attempts == 3);
+  CHECK(absl::IsNotFound(store->GetDeadLetter("another", first->front().number).status()));
+
+  // A number is never used again; what is below a step goes with it.
+  events = Progress(1, 3);
+  events.dead_letters = {{"build", std::nullopt}, {"each", std::nullopt, true}, Letter("build")};
+  MustAppend(store, events);
+  CHECK(Paths(store) == Paths_{"build", "pay", "eachother"});
+  CHECK(store->ListDeadLetters({})->front().number > first->front().number);
+
+  MustAppend(store, Finish(1, 5));
+  REQUIRE(store->DeleteRun(MakeId(1)).ok());
+  CHECK(Paths(store) == Paths_{"pay"});
+}
+
+TEST_CASE_TEMPLATE("a finished run that goes on is unfinished again", Store, InMemory, OnDisk) {
+  Store store;
+  MustAppend(store, Start(1));
+  MustAppend(store, Finish(1, 1, RunStatus::kFailed));
+  ports::RunEvents events = Progress(1, 2);
+  events.row = store->GetRun(MakeId(1)).value();
+  events.row->status = RunStatus::kRunning;
+  MustAppend(store, events);
+  CHECK(store->GetRun(MakeId(1))->finished_at == absl::InfinitePast());
+  int unfinished = 0;
+  REQUIRE(store
+              ->ReadUnfinished([&](const ports::RunRow&, auto read) {
+                ++unfinished;
+                CHECK(read->size() == 4);
+              })
+              .ok());
+  CHECK(unfinished == 1);
+  MustAppend(store, Finish(1, 4));
+  CHECK(store->GetRun(MakeId(1))->status == RunStatus::kSucceeded);
+}
+
 }  // namespace
 }  // namespace beamline::store
