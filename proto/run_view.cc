@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +10,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
+#include "proto/run_view_parts.h"
 
 namespace beamline::proto {
 namespace {
@@ -19,26 +19,6 @@ using google::protobuf::RepeatedPtrField;
 
 // Paths come from a log; nothing legitimate nests deeper than a flow may.
 constexpr int kDepthMax = 64;
-
-enum class ItemState : uint8_t { kNone, kRunning, kRetrying, kParked, kSucceeded, kFailed, kOther };
-
-ItemState StateOf(const v1::Item& item) {
-  switch (item.status()) {
-    case v1::STATUS_RUNNING:
-    case v1::STATUS_WAITING:
-      return item.has_retry_at() ? ItemState::kRetrying : ItemState::kRunning;
-    case v1::STATUS_PARKED:
-      return ItemState::kParked;
-    case v1::STATUS_SUCCEEDED:
-      return ItemState::kSucceeded;
-    case v1::STATUS_FAILED:
-      return ItemState::kFailed;
-    case v1::STATUS_PENDING:
-      return ItemState::kNone;
-    default:
-      return ItemState::kOther;
-  }
-}
 
 // The last attempt is the one a fact speaks of, except in logs that do not fit.
 v1::Attempt* FindAttempt(RepeatedPtrField<v1::Attempt>* attempts, int32_t n) {
@@ -72,62 +52,6 @@ std::vector<std::string> ReadKeys(const std::string& json) {
 
 }  // namespace
 
-// A level of the flow: its steps in order and by id. The levels of a run repeat these orders, so
-// that one index finds a step in the outline, in the run and in every item.
-struct RunView::Shape {
-  v1::StepOutline outline;
-  std::vector<std::unique_ptr<Shape>> steps;
-  absl::flat_hash_map<std::string, int> index;
-};
-
-// What is kept beside a foreach step's items.
-struct RunView::Foreach {
-  std::vector<v1::Item*> items;  // by index; null where not begun
-  std::vector<ItemState> states;
-  std::vector<std::string> keys;
-  ItemCounts counts;
-  std::set<int32_t> retrying, failed, parked;
-
-  int32_t& CountOf(ItemState state) {
-    switch (state) {
-      case ItemState::kRunning:
-        return counts.running;
-      case ItemState::kRetrying:
-        return counts.retrying;
-      case ItemState::kParked:
-        return counts.parked;
-      case ItemState::kSucceeded:
-        return counts.succeeded;
-      case ItemState::kFailed:
-        return counts.failed;
-      default:
-        return counts.other;
-    }
-  }
-  std::set<int32_t>* SetOf(ItemState state) {
-    switch (state) {
-      case ItemState::kRetrying:
-        return &retrying;
-      case ItemState::kFailed:
-        return &failed;
-      case ItemState::kParked:
-        return &parked;
-      default:
-        return nullptr;
-    }
-  }
-  void Note(const v1::Item& item) {
-    ItemState now = StateOf(item);
-    ItemState& was = states[item.index()];
-    if (now == was) return;
-    if (was != ItemState::kNone) --CountOf(was);
-    if (std::set<int32_t>* set = SetOf(was)) set->erase(item.index());
-    if (now != ItemState::kNone) ++CountOf(now);
-    if (std::set<int32_t>* set = SetOf(now)) set->insert(item.index());
-    was = now;
-  }
-};
-
 namespace {
 
 constexpr std::string_view kUndo = ".compensate";
@@ -139,11 +63,6 @@ size_t EndOfUndo(std::string_view path) {
     if (end == path.size() || path[end] == '/') return end;
   }
   return 0;
-}
-
-// Only a person, a signal or a time brings a step in such a state forward.
-bool IsStuck(v1::Status status) {
-  return status == v1::STATUS_PARKED || status == v1::STATUS_WAITING;
 }
 
 std::string ReasonOf(const v1::WaitStarted& wait) {
@@ -159,26 +78,6 @@ std::string ReasonOf(const v1::WaitStarted& wait) {
 }
 
 }  // namespace
-
-struct RunView::Place {
-  const Shape* shape = nullptr;
-  v1::Step* step = nullptr;  // the step, or the foreach step of `item`
-  v1::Item* item = nullptr;
-  Foreach* foreach = nullptr;  // of `item`
-
-  explicit operator bool() const { return step != nullptr; }
-  // Calls `f` with the item, or else the step: their fields have the same names.
-  template <typename F>
-  void Visit(F f) const {
-    if (item != nullptr) {
-      f(item);
-      foreach
-        ->Note(*item);
-    } else {
-      f(step);
-    }
-  }
-};
 
 RunView::RunView(ReadBlob read_blob) : read_blob_(std::move(read_blob)) {}
 RunView::RunView(RunView&&) noexcept = default;
@@ -248,6 +147,16 @@ void RunView::ApplyFact(const v1::ExecutionEvent& event) {
       return ApplyStep(event, Find(event.step_held().path()));
     case E::kStepReleased:
       return ApplyStep(event, Find(event.step_released().path()));
+    case E::kTaskOpened:
+      return OnTaskOpened(event, Find(event.task_opened().path()));
+    case E::kTaskClosed:
+      return OnTaskClosed(event.task_closed(), Find(event.task_closed().path()));
+    case E::kStepsRewound:
+      for (const std::string& path : event.steps_rewound().steps()) Rewind(Find(path));
+      return;
+    case E::kTaskDecided:     // what comes of it says it
+    case E::kTaskDelegated:   // does not change how the step stands
+    case E::kTaskEscalated:   // likewise
     case E::kLoopDecided:     // its rounds say it
     case E::kSignalReceived:  // the wait that takes it says it
     case E::FACT_NOT_SET:

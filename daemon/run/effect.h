@@ -11,11 +11,12 @@
 namespace beamline::run {
 
 // Evaluate the step's expressions and report with ReportResolution; not before `not_before`
-// (a retry's delay). With `attempt` > 1 the recorded input is used again, nothing is evaluated:
-// the report only says that the attempt may start now.
+// (a retry's delay). With `again` the recorded input is used once more, nothing is evaluated: the
+// report only says that the attempt may start now.
 struct ResolveStep {
   ReportResolution::Phase phase = ReportResolution::Phase::kEnter;
   int32_t attempt = 0;
+  bool again = false;
   absl::Time not_before = absl::InfinitePast();
 };
 

@@ -50,6 +50,18 @@ template <>
 constexpr const char* kName<StepHeld> = "StepHeld";
 template <>
 constexpr const char* kName<StepReleased> = "StepReleased";
+template <>
+constexpr const char* kName<TaskOpened> = "TaskOpened";
+template <>
+constexpr const char* kName<TaskDecided> = "TaskDecided";
+template <>
+constexpr const char* kName<TaskDelegated> = "TaskDelegated";
+template <>
+constexpr const char* kName<TaskEscalated> = "TaskEscalated";
+template <>
+constexpr const char* kName<TaskClosed> = "TaskClosed";
+template <>
+constexpr const char* kName<StepsRewound> = "StepsRewound";
 
 }  // namespace
 
@@ -63,6 +75,11 @@ bool IsTerminal(Status status) { return status >= Status::kSucceeded && status !
 
 const char* OutcomeName(Outcome outcome) {
   static constexpr const char* kNames[] = {"succeeded", "failed", "stopped", "unknown"};
+  return kNames[static_cast<size_t>(outcome)];
+}
+
+const char* TaskOutcomeName(TaskOutcome outcome) {
+  static constexpr const char* kNames[] = {"approved", "rejected", "expired", "cancelled"};
   return kNames[static_cast<size_t>(outcome)];
 }
 

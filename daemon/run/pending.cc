@@ -24,6 +24,7 @@ Effect EffectOf(const RunState& state, uint64_t order, const Owed& owed) {
       resolve.phase = PhaseOf(state, owed.node);
       if (!run && !node->leaving && !node->is_fan && state.plan->children(node->step).empty()) {
         resolve.attempt = node->attempt + 1;
+        resolve.again = node->attempt > node->attempt_base;
         resolve.not_before = node->retry_at;
       }
       effect.what = resolve;

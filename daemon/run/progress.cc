@@ -35,15 +35,11 @@ NodeIndex AllocateBlock(RunState& state, int32_t size) {
   return first;
 }
 
-// Frees the node of an item with all that is below it.
+// Frees a node's place with all that is below it.
 void FreeTree(RunState& state, NodeIndex index) {
-  const Node node = std::move(At(state, index));
+  FreeBelow(state, index);
   At(state, index) = Node();
-  state.fans.erase(index);  // its items, too, are free already
-  if (node.first_child < 0) return;
-  const auto size = static_cast<int32_t>(state.plan->children(node.step).size());
-  for (int32_t i = 0; i < size; ++i) FreeTree(state, node.first_child + i);
-  state.free_blocks[size].push_back(node.first_child);
+  state.feedback.erase(index);
 }
 
 // Frees the node of an item that nothing will read any more.
@@ -96,10 +92,11 @@ std::string BlockedReason(const Need& need, const Step& needed, Status status) {
       status == Status::kFailed ? "failed" : absl::StrCat("was ", StatusName(status)));
 }
 
-// Counts down the edge from `over`, a sibling that is over, to `dependent`.
+// Counts down the edge from `over`, a sibling, to `dependent`, if it is over.
 void CloseEdge(RunState& state, NodeIndex dependent, int32_t over, Status status) {
   Node& node = At(state, dependent);
   if (node.status != Status::kPending || node.due || node.open_needs == 0) return;
+  if (!IsTerminal(status)) return;
   const Step& needed = state.plan->step(over);
   for (const Need& need : state.plan->step(node.step).needs) {
     if (need.step != over) continue;
@@ -132,6 +129,13 @@ std::vector<ArtifactRef> ArtifactsBelow(const RunState& state, NodeIndex index) 
     }
   }
   return artifacts;
+}
+
+// Below a step that runs again attempts are numbered on: no two have one path and number.
+void ContinueCount(const RunState& state, Node* node, int32_t base) {
+  node->attempt_base = base;
+  const bool leaf = !node->is_fan && state.plan->children(node->step).empty();
+  if (leaf) node->attempt = base;
 }
 
 void FinishItem(RunState& state, NodeIndex index, Status status) {
@@ -271,6 +275,7 @@ void StopWaiting(RunState& state, NodeIndex index) {
   Node& node = At(state, index);
   if (node.held) --state.held;
   node.held = false;
+  ForgetTask(state, index);
   const auto wait = state.waits.find(index);
   if (wait == state.waits.end()) return;
   state.listening.erase({wait->second.signal, index});
@@ -280,6 +285,66 @@ void StopWaiting(RunState& state, NodeIndex index) {
 }  // namespace
 
 void OpenUndo(RunState& state) { UndoNext(state); }
+
+void ForgetTask(RunState& state, NodeIndex index) {
+  const auto task = state.tasks.find(index);
+  if (task == state.tasks.end()) return;
+  if (task->second.open) --state.asking;
+  state.tasks.erase(task);
+}
+
+void Abandon(RunState& state, NodeIndex index, bool keep_task) {
+  for (OwedKind kind : {OwedKind::kResolve, OwedKind::kRun, OwedKind::kStop, OwedKind::kWake}) {
+    Forgive(state, index, kind);
+  }
+  ClearDue(state, index);
+  const Node& node = At(state, index);
+  if (node.status == Status::kParked) --state.parked;
+  const auto task = state.tasks.find(index);
+  if (keep_task && task != state.tasks.end()) {
+    if (std::exchange(task->second.open, false)) --state.asking;
+  } else {
+    StopWaiting(state, index);
+  }
+  if (node.held) --state.held;
+  state.turns.erase(index);
+  state.cache_keys.erase(index);
+  std::erase(state.undoable, index);
+}
+
+void FreeBelow(RunState& state, NodeIndex index) {
+  if (const auto fan = state.fans.find(index); fan != state.fans.end()) {
+    std::vector<NodeIndex>
+        items;  // by item, so that their places are free in the same order always
+    for (int32_t i = 0; i < fan->second.next; ++i) {
+      const auto item = fan->second.node_of_item.find(i);
+      if (item != fan->second.node_of_item.end()) items.push_back(item->second);
+    }
+    for (const NodeIndex last : {fan->second.last, fan->second.before}) {
+      if (std::find(items.begin(), items.end(), last) == items.end()) items.push_back(last);
+    }
+    state.fans.erase(index);
+    for (const NodeIndex item : items) FreeItem(state, item);
+  }
+  const NodeIndex first = std::exchange(At(state, index).first_child, -1);
+  if (first < 0) return;
+  const auto size = static_cast<int32_t>(state.plan->children(state.node(index).step).size());
+  for (int32_t i = 0; i < size; ++i) FreeTree(state, first + i);
+  state.free_blocks[size].push_back(first);
+}
+
+void Reopen(RunState& state, NodeIndex index) {
+  Node& node = At(state, index);
+  const auto& needs = state.plan->step(node.step).needs;
+  const int32_t ordinal = state.plan->steps[static_cast<size_t>(node.step)].ordinal;
+  node.open_needs = static_cast<int32_t>(needs.size());
+  for (const Need& need : needs) {  // siblings stand side by side
+    const NodeIndex at =
+        index + state.plan->steps[static_cast<size_t>(need.step)].ordinal - ordinal;
+    CloseEdge(state, index, need.step, state.node(at).status);
+  }
+  if (needs.empty()) Ready(state, index);
+}
 
 void LeaveWait(RunState& state, NodeIndex index) {
   StopWaiting(state, index);
@@ -310,6 +375,7 @@ NodeIndex OpenScope(RunState& state, const std::vector<int32_t>& list, NodeIndex
     node.stop = stop;
     node.is_fan = state.plan->fan(node.step).kind != FanOut::Kind::kNone;
     node.open_needs = static_cast<int32_t>(step.needs.size());
+    if (parent != kRunNode) ContinueCount(state, &node, state.node(parent).attempt_base);
   }
   if (parent == kRunNode) {
     state.open_top = size;
@@ -340,6 +406,7 @@ void FillFan(RunState& state, NodeIndex index) {
     node.step = state.node(index).step;
     node.parent = index;
     node.item = fan.next++;
+    ContinueCount(state, &node, state.node(index).attempt_base);
     ++fan.live;
     fan.node_of_item.emplace(node.item, item);
     Ready(state, item);

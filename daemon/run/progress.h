@@ -42,6 +42,17 @@ void LeaveWait(RunState& state, NodeIndex wait);
 // The held step goes on to start.
 void Release(RunState& state, NodeIndex node);
 
+// Going back (rewind.h). What the node waits for, holds or is owed is given up; with `keep_task`,
+// its task asks again later.
+void Abandon(RunState& state, NodeIndex node, bool keep_task);
+// Frees all nodes below.
+void FreeBelow(RunState& state, NodeIndex node);
+// Counts its edges anew; without an open one it becomes ready, or is skipped.
+void Reopen(RunState& state, NodeIndex node);
+
+// The task of this node, if it has one, is not asked any more.
+void ForgetTask(RunState& state, NodeIndex node);
+
 // Every child of this container (or item of this foreach) is over.
 void Leave(RunState& state, NodeIndex container);
 

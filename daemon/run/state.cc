@@ -110,7 +110,7 @@ NodeIndex FindVisible(const RunState& state, NodeIndex from, std::string_view id
 
 Status RunStatusOf(const RunState& state) {
   if (state.status != Status::kRunning) return state.status;
-  const bool waits = state.parked > 0 || state.held > 0 || !state.waits.empty();
+  const bool waits = state.parked > 0 || state.held > 0 || state.asking > 0 || !state.waits.empty();
   return waits && state.busy == 0 && state.due.empty() ? Status::kWaiting : Status::kRunning;
 }
 
@@ -131,6 +131,17 @@ std::string Dump(const RunState& state) {
     absl::StrAppend(&out, "wait ", index, " until=", absl::ToUnixNanos(wait.until),
                     " signal=", wait.signal, " match=", wait.match, " schema=", wait.schema, "\n");
   }
+  for (const auto& [index, task] : state.tasks) {
+    absl::StrAppend(&out, "task ", index, " t", task.asked.task, " round=", task.asked.round,
+                    " open=", task.open, " escalated=", task.escalated, " at=", task.opened_seq,
+                    " until=", absl::ToUnixNanos(task.until), " digest=", task.digest,
+                    " payload=", DumpValue(task.payload), " decisions=", task.decisions.size(),
+                    " delegations=", task.delegations.size(), " asking=", state.asking, "\n");
+  }
+  for (const auto& [index, said] : state.feedback) {
+    absl::StrAppend(&out, "feedback ", index, " ", said.round, " ", said.by, ": ", said.comment,
+                    "\n");
+  }
   for (const auto& [index, turn] : state.turns)
     absl::StrAppend(&out, "turn ", index, " ", turn, "\n");
   for (const auto& [index, key] : state.cache_keys) {
@@ -142,6 +153,7 @@ std::string Dump(const RunState& state) {
     if (n.step < 0) continue;  // a free place
     absl::StrAppend(&out, PathOf(state, static_cast<NodeIndex>(i)), " ", StatusName(n.status),
                     " needs=", n.open_needs, " children=", n.open_children, " attempt=", n.attempt,
+                    " base=", n.attempt_base, ",", n.attempts_below, ",", n.rounds,
                     " failures=", n.failures, " unknowns=", n.unknowns, " leaving=", n.leaving,
                     " held=", n.held, n.released,
                     n.stop ? absl::StrCat(" stop=", StopReasonName(*n.stop)) : "");

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "daemon/run/event.h"
 #include "daemon/run/plan.h"
+#include "daemon/run/task.h"
 
 namespace beamline::run {
 
@@ -65,9 +66,13 @@ struct Node {
   std::optional<StopReason> stop;  // asked to end
   int32_t open_needs = 0;
   int32_t open_children = 0;
-  int32_t attempt = 0;   // the last one started
-  int32_t failures = 0;  // attempts that failed
-  int32_t unknowns = 0;  // attempts whose outcome stayed unknown
+  int32_t attempt = 0;  // the last one started
+  // Of a step that runs again because changes were asked for, and of what is below it: the last
+  // attempt of the rounds before. `rounds`: how often it was started over.
+  int32_t attempt_base = 0, rounds = 0;
+  int32_t attempts_below = 0;  // the highest number of an attempt below
+  int32_t failures = 0;        // attempts that failed
+  int32_t unknowns = 0;        // attempts whose outcome stayed unknown
   absl::Time retry_at = absl::InfinitePast();
   absl::Time wake_at = absl::InfiniteFuture();
   std::array<uint64_t, 4> owed{};  // by OwedKind: order in RunState::owed, 0 = none
@@ -84,6 +89,12 @@ struct Signal {
   uint64_t seq = 0;  // of its SignalReceived
   std::string name;
   Value payload;
+};
+
+// What was said when a step was started over: `feedback` for it and what is below it.
+struct Feedback {
+  std::string comment, by;
+  int32_t round = 1;  // that was not approved
 };
 
 struct Owed {
@@ -129,6 +140,9 @@ struct RunState {
   std::vector<Signal> signals;
   absl::btree_set<std::string> signal_ids;  // of all that came
   int32_t held = 0;
+  absl::btree_map<NodeIndex, Task> tasks;              // open, or to be asked again
+  int32_t asking = 0;                                  // those that are open
+  absl::btree_map<NodeIndex, Feedback> feedback;       // by the step that was started over
   absl::btree_map<NodeIndex, std::string> turns;       // by node that has one, until it is over
   absl::btree_map<NodeIndex, std::string> cache_keys;  // by node whose output is to be cached
   std::vector<NodeIndex> undoable;  // what succeeded and has a `compensate`, in that order

@@ -40,12 +40,20 @@ TEST_CASE("every promise holds for every seed, and each seed plays the same twic
     sum.rounds += result.rounds;
     sum.undone += result.undone;
     sum.held += result.held;
+    sum.asked += result.asked;
+    sum.decided += result.decided;
+    sum.refused += result.refused;
+    sum.approved += result.approved;
+    sum.expired += result.expired;
+    sum.rewound += result.rewound;
   }
   MESSAGE(seeds, " seeds: ", sum.events, " events, ", sum.crashes, " crashes, ", sum.duplicates,
           " repeated and ", sum.late, " late answers, ", sum.early_timers, " early timers, ",
           sum.clock_steps, " clock steps; ", sum.finished, " runs finished, ", sum.waiting,
           " wait for a person; ", sum.signals, " signals, ", sum.waits_ended, " waits ended, ",
-          sum.rounds, " rounds decided, ", sum.undone, " steps undone, ", sum.held, " held");
+          sum.rounds, " rounds decided, ", sum.undone, " steps undone, ", sum.held, " held; ",
+          sum.asked, " questions, ", sum.decided, " decisions, ", sum.refused, " refused, ",
+          sum.approved, " approved, ", sum.expired, " expired, ", sum.rewound, " rounds more");
   if (seeds < 1000) return;
   // A simulation in which nothing happens proves nothing.
   const int floor = static_cast<int>(seeds);
@@ -61,11 +69,17 @@ TEST_CASE("every promise holds for every seed, and each seed plays the same twic
   CHECK(sum.rounds > floor / 20);
   CHECK(sum.undone > floor / 50);
   CHECK(sum.held > floor / 50);
+  CHECK(sum.asked > floor / 10);
+  CHECK(sum.decided > floor / 20);
+  CHECK(sum.refused > floor / 20);
+  CHECK(sum.approved > floor / 50);
+  CHECK(sum.expired > floor / 200);
+  CHECK(sum.rewound > floor / 100);
 }
 
 TEST_CASE("a planted defect is noticed") {
   for (const Plant plant : {Plant::kActBeforeSync, Plant::kForgetSynced, Plant::kAcceptStale,
-                            Plant::kEarlyTimer, Plant::kRerunUnknown}) {
+                            Plant::kEarlyTimer, Plant::kRerunUnknown, Plant::kDecideUnseen}) {
     CAPTURE(static_cast<int>(plant));
     int noticed = 0;
     for (uint64_t seed = 1; seed <= 1000; ++seed) {
