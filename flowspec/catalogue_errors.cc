@@ -17,6 +17,9 @@ constexpr ErrorKindEntry kErrorKinds[] = {
     {"limit", "A value is over a limit of the daemon."},
     {"expression", "An expression failed; it would fail again and is never retried."},
     {"fail", "A `fail` step; never retried."},
+    // Of people.
+    {"rejected", "A person said no to an `approve` step."},
+    {"expired", "Nobody decided in time, and silence is a no."},
     // Of processes.
     {"exit", "The process ended with an exit code that is not 0; `exit:N` names one code."},
     {"spawn", "The process could not be started."},
