@@ -74,6 +74,7 @@ void MemoryStore::Add(const RunEvents& events) {
   for (const ports::CacheEntry& entry : events.cached) {
     cache_[{run.row.tenant, entry.key}] = {events.id, entry};
   }
+  ApplyTasks(run.row, events.events);
   if (events.row && ports::IsFinished(run.row.status)) Owe(run.row);
 }
 
@@ -211,6 +212,7 @@ absl::Status MemoryStore::DeleteRun(const run::RunId& id) {
   requests_.erase({run->second.row.tenant, run->second.request_id});
   std::erase_if(keys_, [&](const auto& entry) { return entry.second.id == id; });
   std::erase_if(cache_, [&](const auto& entry) { return entry.second.id == id; });
+  std::erase_if(tasks_, [&](const auto& entry) { return entry.second.row.run == id; });
   runs_.erase(run);
   return absl::OkStatus();
 }
