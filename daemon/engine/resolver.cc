@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "daemon/engine/ask.h"
 #include "daemon/engine/evaluation.h"
 #include "daemon/engine/fan_out.h"
 #include "flowspec/json_array.h"
@@ -62,19 +63,22 @@ std::vector<const flowspec::Expression*> Gather(const flowspec::Flow& flow,
   return expressions;
 }
 
-// <run>/<step>[/<item>]: the place in the run, with the keys of the items on the way.
+// <run>/<step>[~<round>][/<item>]: the place in the run, with the keys of the items on the way.
 std::string DefaultKey(const RunState& state, NodeIndex index, const ItemsOf& items_of) {
   if (index == kRunNode) return state.start.run.ToString();
   const run::Node& node = state.node(index);
   const std::string above = DefaultKey(state, node.parent, items_of);
-  if (node.item < 0) return absl::StrCat(above, "/", state.plan->step(node.step).id);
+  if (node.item < 0) {  // started over, it is another request to whoever is called
+    const std::string round = node.rounds > 0 ? absl::StrCat("~", node.rounds + 1) : "";
+    return absl::StrCat(above, "/", state.plan->step(node.step).id, round);
+  }
   const std::shared_ptr<const Items> items = items_of(node.parent);  // none: rounds of a loop
   const auto i = static_cast<size_t>(node.item);
   return absl::StrCat(above, "/", i < items->keys.size() ? items->keys[i] : absl::StrCat(i));
 }
 
 // The array of a foreach (null for tolerated failures), the last round of a loop, the map of a
-// parallel, what the last child of a `do` made, or what a `wait` got.
+// parallel, what the last child of a `do` made, or what a `wait` or `approve` got.
 LazyText RawOutput(const RunState& state, NodeIndex index) {
   LazyText text;
   const run::Node& node = state.node(index);
@@ -92,7 +96,7 @@ LazyText RawOutput(const RunState& state, NodeIndex index) {
     text.Add(fan.count == 0 ? "[]" : "]");
     return text;
   }
-  if (step.kind == StepKind::kWait) {
+  if (step.kind == StepKind::kWait || step.kind == StepKind::kApprove) {
     text.Add(node.output);
     return text;
   }
@@ -188,6 +192,9 @@ class Work {
     if (run::Error error = Places(); !error.ok() || job_.report.hit) return error;
     if (step().kind == StepKind::kFail) return FailStep(*input);
     if (step().kind == StepKind::kWait) return WaitStep(*input);
+    if (step().kind == StepKind::kApprove) {
+      return ReadAsk(*input, blobs_, &job_.report.ask.emplace());
+    }
     if (run::Error error = AddArtifacts(&*input); !error.ok()) return error;
     if (step().kind == StepKind::kSet) return SetStep(*std::move(input));
     return Store(*std::move(input), &job_.report.input);
