@@ -12,6 +12,7 @@
 #include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "daemon/ports/mutex.h"
+#include "daemon/rpc/answer.h"
 #include "daemon/rpc/blob_feed.h"
 #include "daemon/rpc/check_flow.h"
 #include "daemon/rpc/event_feed.h"
@@ -37,19 +38,6 @@ grpc::Status ToGrpc(const absl::Status& status) {
 }
 
 namespace {
-
-// Answers a call by `work(caller, done)`, which calls `done` sooner or later whatever happens.
-template <class Work>
-grpc::ServerUnaryReactor* Answer(const Peers& peers, Context* context, const Work& work) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  absl::StatusOr<Caller> caller = Identify(peers, *context);
-  if (caller.ok()) {
-    work(*caller, [reactor](const absl::Status& status) { reactor->Finish(ToGrpc(status)); });
-  } else {
-    reactor->Finish(ToGrpc(caller.status()));
-  }
-  return reactor;
-}
 
 // Orders what a reactor did before it called gRPC (Give) before what it does when gRPC calls it
 // back on another thread (Take). gRPC does so itself, but in a library that is built without the
