@@ -19,6 +19,15 @@ int Resume(const Arguments& arguments, Context& context);
 int Signal(const Arguments& arguments, Context& context);
 int Why(const Arguments& arguments, Context& context);
 
+// Tasks for people (through the daemon).
+int Inbox(const Arguments& arguments, Context& context);
+int InboxDelegate(const Arguments& arguments, Context& context);
+int Review(const Arguments& arguments, Context& context);
+int Approve(const Arguments& arguments, Context& context);
+int Reject(const Arguments& arguments, Context& context);
+int RequestChanges(const Arguments& arguments, Context& context);
+int Respond(const Arguments& arguments, Context& context);
+
 // Registered flows (through the daemon).
 int FlowRegister(const Arguments& arguments, Context& context);
 int FlowList(const Arguments& arguments, Context& context);
