@@ -73,6 +73,15 @@ constexpr Advice kAdvice[] = {
     {"LOCAL_ONLY", kExitAccess, "do it on the daemon's machine"},
     {"PEER_UNKNOWN", kExitAccess,
      "your certificate needs a name: beamline daemon init-tls --client NAME"},
+    {"TASK_NOT_FOUND", kExitNotFound, "beamline inbox"},
+    {"TASK_STALE", kExitConflict, "nothing was decided: look at it again with `beamline review`"},
+    {"TASK_DECIDED", kExitConflict, "it stays as it was decided; beamline inbox shows what is open"},
+    {"CHANGES_UNAVAILABLE", kExitConflict, "beamline approve or beamline reject"},
+    {"STEPS_BUSY", kExitConflict, "ask again when it has ended"},
+    {"NOT_AN_APPROVER", kExitAccess,
+     "`beamline review` says who is asked; an approver can hand the vote on: beamline inbox "
+     "delegate"},
+    {"DECISION_INVALID", kExitInvalid, "`beamline review` shows the form"},
     {"DRAINING", kExitUnreachable, "the daemon is about to end; try again"},
 };
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "beamline/v1/admin.grpc.pb.h"
 #include "beamline/v1/dead_letter.grpc.pb.h"
+#include "beamline/v1/approval.grpc.pb.h"
 #include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "beamline/v1/worker.grpc.pb.h"
@@ -86,11 +87,18 @@ struct Client::Stubs {
   using Flows = v1::FlowService::Stub;
   using Workers = v1::WorkerService::Stub;
   using Letters = v1::DeadLetterService::Stub;
+  using Approvals = v1::ApprovalService::Stub;
   using Admin = v1::AdminService::Stub;
   explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
-      : runs(channel), flows(channel), workers(channel), letters(channel), admin(channel) {}
+      : runs(channel),
+        flows(channel),
+        approvals(channel),
+        workers(channel),
+        letters(channel),
+        admin(channel) {}
   Runs runs;
   Flows flows;
+  Approvals approvals;
   Workers workers;
   Letters letters;
   Admin admin;
@@ -247,6 +255,24 @@ absl::Status Client::DeleteFlow(const std::string& name) {
   request.set_request_id(NewRequestId());
   request.set_name(name);
   return Call(stubs_->flows, &Stubs::Flows::DeleteFlow, request).status();
+}
+
+absl::StatusOr<v1::ListTasksResponse> Client::ListTasks(const v1::ListTasksRequest& request) {
+  return Call(stubs_->approvals, &Stubs::Approvals::ListTasks, request);
+}
+
+absl::StatusOr<v1::GetTaskResponse> Client::GetTask(uint64_t task) {
+  v1::GetTaskRequest request;
+  request.set_task(task);
+  return Call(stubs_->approvals, &Stubs::Approvals::GetTask, request);
+}
+
+absl::StatusOr<v1::DecideTaskResponse> Client::DecideTask(const v1::DecideTaskRequest& request) {
+  return Call(stubs_->approvals, &Stubs::Approvals::DecideTask, request);
+}
+
+absl::Status Client::DelegateTask(const v1::DelegateTaskRequest& request) {
+  return Call(stubs_->approvals, &Stubs::Approvals::DelegateTask, request).status();
 }
 
 absl::StatusOr<v1::GetDaemonStatusResponse> Client::GetDaemonStatus() {

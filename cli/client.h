@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "beamline/v1/admin.pb.h"
 #include "beamline/v1/dead_letter.pb.h"
+#include "beamline/v1/approval.pb.h"
 #include "beamline/v1/flow.pb.h"
 #include "beamline/v1/orchestrator.pb.h"
 #include "beamline/v1/worker.pb.h"
@@ -87,6 +88,11 @@ class Client {
       const v1::ListFlowVersionsRequest& request);
   absl::Status DeleteFlow(const std::string& name);
   absl::StatusOr<v1::CheckFlowResponse> CheckFlow(const v1::CheckFlowRequest& request);
+
+  absl::StatusOr<v1::ListTasksResponse> ListTasks(const v1::ListTasksRequest& request);
+  absl::StatusOr<v1::GetTaskResponse> GetTask(uint64_t task);
+  absl::StatusOr<v1::DecideTaskResponse> DecideTask(const v1::DecideTaskRequest& request);
+  absl::Status DelegateTask(const v1::DelegateTaskRequest& request);
 
   absl::StatusOr<v1::GetDaemonStatusResponse> GetDaemonStatus();
   absl::Status Shutdown(absl::Duration grace);

@@ -298,12 +298,17 @@ Invocation ParseCommandLine(const std::vector<std::string>& argv) {
     return Help(nullptr);
   }
   if (*first == "help") return HelpFor(words);
-  if (const Command* command = FindCommand(*first)) return ParseFor(*command, words, literal);
-  if (MembersOf(*first).empty()) return UnknownCommand(*first);
+  // A family may be a command as well: `inbox`, and `inbox delegate`.
+  const Command* alone = FindCommand(*first);
+  const Words without_first = words;
+  if (MembersOf(*first).empty()) {
+    return alone ? ParseFor(*alone, words, literal) : UnknownCommand(*first);
+  }
   const std::optional<std::string> second = TakeWord(words, &at);
-  if (!second) return Help(nullptr, *first);
-  const Command* command = FindCommand(absl::StrCat(*first, " ", *second));
-  return command ? ParseFor(*command, words, literal) : UnknownMember(*first, *second);
+  if (!second && !alone) return Help(nullptr, *first);
+  const Command* member = second ? FindCommand(absl::StrCat(*first, " ", *second)) : nullptr;
+  if (member) return ParseFor(*member, words, literal);
+  return alone ? ParseFor(*alone, without_first, literal) : UnknownMember(*first, *second);
 }
 
 }  // namespace beamline::cli

@@ -24,6 +24,7 @@ enum class Completes {
   kFlowOrFile,  // names of registered flows, and files as kFlowFile
   kRun,         // ids of runs, @latest, @latest-failed
   kStep,        // step ids of the RUN named before
+  kTask,        // names of tasks that wait: t31
   kContext,     // names of contexts
   kTopic,       // codes of findings and keys of the format, for `explain`
   kChoice,      // the fixed `choices`

@@ -8,7 +8,7 @@ namespace beamline::cli {
 const std::vector<Command>& CommandTable() {
   static const auto* const kTable = [] {
     auto* table = new std::vector<Command>;
-    for (auto part : {RunCommands, OperateCommands, FlowCommands, RegistryCommands, WorkerCommands,
+    for (auto part : {RunCommands, OperateCommands, InboxCommands, FlowCommands, RegistryCommands, WorkerCommands,
                       DaemonCommands, ContextCommands, ToolCommands}) {
       std::vector<Command> commands = part();
       table->insert(table->end(), std::make_move_iterator(commands.begin()),
@@ -22,6 +22,7 @@ const std::vector<Command>& CommandTable() {
 std::string AboutFamily(std::string_view family) {
   if (family == "flow") return "registered flows";
   if (family == "dlq") return "dead letters: steps that failed for good or are parked";
+  if (family == "inbox") return "what waits for people";
   return family == "daemon" ? "the daemon" : std::string(family);
 }
 

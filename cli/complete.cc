@@ -69,6 +69,10 @@ Typed Understand(const Words& words) {
     } else if (word.size() > 1 && word[0] == '-') {
       const Flag* flag = FindFlag(typed.command, word);
       if (flag != nullptr && !flag->value.empty()) typed.awaits = flag;
+    } else if (!typed.family.empty() && typed.positionals.empty() &&
+               FindCommand(absl::StrCat(typed.family, " ", word)) != nullptr) {
+      typed.command = FindCommand(absl::StrCat(typed.family, " ", word));
+      typed.family.clear();
     } else if (typed.command != nullptr) {
       typed.positionals.push_back(word);
     } else if (!typed.family.empty()) {
@@ -76,6 +80,7 @@ Typed Understand(const Words& words) {
       typed.unknown = typed.command == nullptr;
     } else if (IsFamily(word)) {
       typed.family = word;
+      typed.command = FindCommand(word);  // of a family that is a command as well
     } else if (word != "help") {
       typed.command = FindCommand(word);
       typed.unknown = typed.command == nullptr;
@@ -186,6 +191,18 @@ void AddSteps(const Context& context, const std::string& run, Candidates* candid
   }
 }
 
+void AddTasks(const Context& context, Candidates* candidates) {
+  auto client = ConnectToRunning(context, kPatience);
+  if (!client.ok()) return;
+  v1::ListTasksRequest request;
+  request.set_page_size(kRunsMax);
+  const auto tasks = (*client)->ListTasks(request);
+  if (!tasks.ok()) return;
+  for (const v1::TaskSummary& task : tasks->tasks()) {
+    candidates->Add(absl::StrCat("t", task.task()), absl::StrCat(task.flow(), ": ", task.title()));
+  }
+}
+
 void AddContexts(Candidates* candidates) {
   candidates->Add(kLocalContext, "the daemon of this machine");
   const absl::StatusOr<Contexts> contexts = ReadContexts(ContextsPath(ProcessEnvironment()));
@@ -223,6 +240,8 @@ void AddValues(const Context& context, Completes completes, const Words& choices
     case Completes::kStep:
       if (!typed.positionals.empty()) AddSteps(context, typed.positionals[0], candidates);
       return;
+    case Completes::kTask:
+      return AddTasks(context, candidates);
     case Completes::kContext:
       return AddContexts(candidates);
     case Completes::kTopic:
@@ -249,6 +268,7 @@ void AddCommands(const std::string& family, Candidates* candidates) {
       if (first == family) candidates->Add(command.name.substr(blank + 1), command.summary);
     } else if (blank == std::string::npos) {
       candidates->Add(command.name, command.summary);
+      if (IsFamily(first)) families.push_back(first);
     } else if (std::find(families.begin(), families.end(), first) == families.end()) {
       families.push_back(first);
       candidates->Add(first, absl::StrCat("commands about ", AboutFamily(first)));
@@ -267,7 +287,7 @@ std::string CompletionsOf(const Context& context, Words words) {
   } else if (absl::StartsWith(partial, "-")) {
     AddFlags(typed.command, &candidates);
     if (partial == "-" && typed.command != nullptr) candidates.Add("-", "standard input");
-  } else if (typed.command == nullptr) {
+  } else if (typed.command == nullptr || !typed.family.empty()) {
     AddCommands(typed.family, &candidates);
   } else {
     const std::vector<Positional>& positionals = typed.command->positionals;

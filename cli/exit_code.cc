@@ -24,7 +24,7 @@ const char* ExitCodeMeaning(int code) {
     case kExitDenied:
       return "denied by a policy or a budget";
     case kExitRejected:
-      return "rejected by a person";
+      return "rejected by a person, or nobody decided in time";
     case kExitCancelled:
       return "the run was cancelled";
     case kExitUnreachable:

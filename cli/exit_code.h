@@ -14,7 +14,7 @@ enum ExitCode : int {
   kExitConflict = 6,       // stale, or already decided otherwise
   kExitWaiting = 7,        // the run waits for a person or a signal
   kExitDenied = 8,         // denied by a policy or a budget
-  kExitRejected = 9,       // rejected by a person
+  kExitRejected = 9,       // rejected by a person, or by nobody's answer in time
   kExitCancelled = 10,     // the run was cancelled
   kExitUnreachable = 11,   // no daemon can be reached or started
   kExitTimeout = 124,      // the client's --timeout is over; the run goes on

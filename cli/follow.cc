@@ -195,7 +195,7 @@ absl::StatusOr<Followed> FollowRun(const Context& context, Client& client, Signa
 int ExitCodeOf(const Followed& followed) {
   switch (followed.end) {
     case FollowEnd::kFinished:
-      return ExitCodeOfStatus(followed.view->run().status());
+      return ExitCodeOfStatus(followed.view->run().status(), followed.view->run().failure());
     case FollowEnd::kWaiting:
       return kExitWaiting;
     case FollowEnd::kDetached:
@@ -208,7 +208,7 @@ int ExitCodeOf(const Followed& followed) {
   return kExitFailed;
 }
 
-int ExitCodeOfStatus(v1::Status status) {
+int ExitCodeOfStatus(v1::Status status, const v1::Failure& failure) {
   switch (status) {
     case v1::STATUS_SUCCEEDED:
       return kExitOk;
@@ -219,7 +219,8 @@ int ExitCodeOfStatus(v1::Status status) {
     case v1::STATUS_PAUSED:
       return kExitWaiting;
     default:
-      return kExitFailed;
+      return failure.kind() == "rejected" || failure.kind() == "expired" ? kExitRejected
+                                                                          : kExitFailed;
   }
 }
 

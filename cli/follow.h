@@ -43,6 +43,7 @@ absl::StatusOr<Followed> FollowRun(const Context& context, Client& client, Signa
 // The exit code for how it ended.
 int ExitCodeOf(const Followed& followed);
 // The exit code for a run's status: 0, 1, 7 or 10.
-int ExitCodeOfStatus(v1::Status status);
+// `failure`: of a run that failed; kExitRejected where people said no to it.
+int ExitCodeOfStatus(v1::Status status, const v1::Failure& failure);
 
 }  // namespace beamline::cli

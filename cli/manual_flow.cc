@@ -120,7 +120,9 @@ is the round, from 0;
 what the round before came to: of a step with children a map of their outputs by id, null in the first
 round.
 .It Cm feedback
-What a reviewer wrote.
+What a reviewer wrote when changes were asked for:
+.Ql feedback.comment , feedback.by , feedback.round ;
+null in the first round.
 .It Cm run , trigger
 The run itself and what started it.
 .It Cm error

@@ -198,6 +198,10 @@ void AppendProgress(const T& node, const BlobReader& read_blob, Json* object) {
   }
   AppendArtifacts(node.artifacts(), object);
   object->Optional("child_run", node.child_run());
+  if (node.task() != 0) {
+    object->Text("task", absl::StrCat("t", node.task()));
+    object->Number("round", node.round());
+  }
   if (!node.steps().empty()) AppendSteps(node.steps(), read_blob, object->Key("steps"));
 }
 

@@ -6,7 +6,7 @@
 //             actor, trace_id, replay_of?, steps: [step]}
 //   step:    {id, name?, kind, status, section?, needs?, reason?, output?, error?, started_at?,
 //             finished_at?, retry_at?, attempts?: [attempt], artifacts?: [artifact], child_run?,
-//             count?, items?: [item], steps?: [step]}
+//             task?, round?, count?, items?: [item], steps?: [step]}
 //   artifact: {name, path, blob_uri, sha256, bytes, report?, summary?}
 //   summary: {tests, failures, errors, skipped, warnings, notes, time_ms, cases?: [{name, message,
 //             file?, line?}]} or, where the report could not be read, {problem}

@@ -175,7 +175,7 @@ int AwaitRun(const Context& context, Client& client, const AwaitOptions& options
   }
   // The step that was waited for is over, whatever the run does next.
   if (!options.step.empty()) return kExitOk;
-  return ExitCodeOfStatus(response->status());
+  return ExitCodeOfStatus(response->status(), response->failure());
 }
 
 absl::StatusOr<absl::Time> ParseSince(const std::string& text, absl::Time now) {

@@ -156,8 +156,25 @@ int PrintOutcome(const Context& context, Client& client, const v1::Run& run) {
   return outputs == "null" || outputs == "{}" ? int{kExitOk} : PrintData(context, outputs);
 }
 
+// The first task of these steps that waits for somebody; 0: none.
+uint64_t OpenTask(const google::protobuf::RepeatedPtrField<v1::Step>& steps) {
+  for (const v1::Step& step : steps) {
+    if (step.status() == v1::STATUS_WAITING && step.task() != 0) return step.task();
+    if (const uint64_t below = OpenTask(step.steps())) return below;
+    for (const v1::Item& item : step.items()) {
+      if (item.status() == v1::STATUS_WAITING && item.task() != 0) return item.task();
+      if (const uint64_t below = OpenTask(item.steps())) return below;
+    }
+  }
+  return 0;
+}
+
 // What brings a run forward that waits.
 std::string WaitingHint(const v1::Run& run, const std::string& id) {
+  if (const uint64_t task = OpenTask(run.steps())) {
+    return absl::StrCat("the run waits for a decision: t", task, "\n→ beamline review t", task,
+                        " · beamline approve t", task, " · beamline wait ", id);
+  }
   const bool held = std::any_of(run.steps().begin(), run.steps().end(), [](const v1::Step& step) {
     return step.status() == v1::STATUS_WAITING && absl::StartsWith(step.reason(), "held");
   });

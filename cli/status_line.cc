@@ -179,6 +179,12 @@ const std::string& PathOf(const E& event) {
       return event.wait_started().path();
     case E::kStepHeld:
       return event.step_held().path();
+    case E::kTaskOpened:
+      return event.task_opened().path();
+    case E::kTaskDecided:
+      return event.task_decided().path();
+    case E::kTaskEscalated:
+      return event.task_escalated().path();
     case E::kLoopDecided:
       return event.loop_decided().path();
     case E::kStepRequeued:
@@ -190,6 +196,20 @@ const std::string& PathOf(const E& event) {
     default:
       return *kNone;
   }
+}
+
+// "ada asked for changes: cite a source"
+std::string DecisionText(const E& event) {
+  if (event.has_task_escalated()) {
+    return "nobody decided: more people are asked, for as long again";
+  }
+  const v1::TaskDecided& fact = event.task_decided();
+  const char* said = fact.verdict() == v1::VERDICT_REJECT            ? " rejected it"
+                     : fact.verdict() == v1::VERDICT_REQUEST_CHANGES ? " asked for changes"
+                     : fact.verdict() == v1::VERDICT_RESPOND         ? " filled it in"
+                                                                     : " approved it";
+  return absl::StrCat(Printable(fact.voter()), said, fact.comment().empty() ? "" : ": ",
+                      Printable(fact.comment()));
 }
 
 }  // namespace
@@ -204,7 +224,10 @@ StatusLine LineOf(const v1::ExecutionEvent& event, const proto::RunView& view,
   if (line.path.empty()) return LineOfRun(event, view.run(), glyphs);
   const Found found = Find(view.run(), line.path);
   if (found.step == nullptr) return line;
-  if (event.has_wait_started() || event.has_step_held()) {
+  if (event.has_task_decided() || event.has_task_escalated()) {
+    line.mark = {glyphs.running, Ink::kCyan};
+    line.text = DecisionText(event);
+  } else if (event.has_wait_started() || event.has_step_held() || event.has_task_opened()) {
     line.mark = {glyphs.parked, Ink::kYellow};
     line.text = found.item != nullptr
                     ? WaitText(*found.item, view.run().id(), ToTime(event.time()))
@@ -257,6 +280,11 @@ std::string WaitText(const T& node, const std::string& run_id, absl::Time now) {
     return absl::StrCat("held before its start  beamline resume ", ShortId(run_id));
   }
   std::string text = Printable(node.reason());
+  if (node.task() != 0) {
+    const std::string round =
+        node.max_rounds() > 0 ? absl::StrCat(" round ", node.round(), "/", node.max_rounds()) : "";
+    return absl::StrCat("t", node.task(), round, "  ", text, "  beamline review t", node.task());
+  }
   if (!node.has_wait_until()) return text;
   // The time of day says more than RFC 3339 in UTC while somebody looks on.
   const absl::Time until = ToTime(node.wait_until());

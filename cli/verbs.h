@@ -28,6 +28,14 @@ int DlqList(const Arguments& arguments, Context& context);
 int DlqShow(const Arguments& arguments, Context& context);
 int DlqRetry(const Arguments& arguments, Context& context);
 int DlqDrop(const Arguments& arguments, Context& context);
+// Tasks for people (through the daemon).
+int Inbox(const Arguments& arguments, Context& context);
+int InboxDelegate(const Arguments& arguments, Context& context);
+int Review(const Arguments& arguments, Context& context);
+int Approve(const Arguments& arguments, Context& context);
+int Reject(const Arguments& arguments, Context& context);
+int RequestChanges(const Arguments& arguments, Context& context);
+int Respond(const Arguments& arguments, Context& context);
 
 // Registered flows (through the daemon).
 int FlowRegister(const Arguments& arguments, Context& context);

@@ -252,7 +252,7 @@ class Loader {
     if (!root->is_map()) return wrong({1, 1}, "a configuration is a map of settings");
     std::vector<std::string> keys;
     for (const Setting& setting : kSettings) keys.emplace_back(setting.key);
-    keys.insert(keys.end(), {"providers", "routes", "workers"});
+    keys.insert(keys.end(), {"groups", "providers", "routes", "workers"});
     for (const auto& [key, value] : root->entries) {
       if (key->text == "providers" || key->text == "routes") {
         const std::optional<ConfigProblem> problem = key->text == "providers"
@@ -268,6 +268,11 @@ class Loader {
       const flowspec::Span key_span = flowspec::SpanOf(*key, text, lines);
       if (key->text == "workers") {
         const std::string problem = ReadWorkers(*value, &config_.workers);
+        if (!problem.empty()) return wrong(key_span, problem);
+        continue;
+      }
+      if (key->text == "groups") {
+        const std::string problem = ReadGroups(*value, &config_.groups);
         if (!problem.empty()) return wrong(key_span, problem);
         continue;
       }

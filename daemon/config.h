@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,12 +30,14 @@ struct Config {
     std::string endpoint, queue;
   };
   std::vector<Worker> workers;
-  int max_parallel = 8;                          // attempts of `run` steps at once
-  absl::Duration grace = absl::Seconds(30);      // for running steps, when the daemon is to end
-  std::string http_allow;                        // as exec::HttpGuard::Parse reads it
-  std::string http_proxy;                        // a URL; empty: none
-  std::string http_ca_file;                      // PEM; empty: the system's alone
-  exec::LlmProviders models;                     // `providers` and `routes`, of the file only
+  // Who approves (only in the file): names of people by group.
+  std::map<std::string, std::vector<std::string>> groups;
+  int max_parallel = 8;                      // attempts of `run` steps at once
+  absl::Duration grace = absl::Seconds(30);  // for running steps, when the daemon is to end
+  std::string http_allow;                    // as exec::HttpGuard::Parse reads it
+  std::string http_proxy;                    // a URL; empty: none
+  std::string http_ca_file;                  // PEM; empty: the system's alone
+  exec::LlmProviders models;                 // `providers` and `routes`, of the file only
 
   std::string listen;                     // "HOST:PORT" of the network; empty: not served
   std::string tls_cert, tls_key, tls_ca;  // PEM files, absolute; all or none
@@ -57,6 +60,10 @@ absl::StatusOr<Config> LoadConfig(const std::vector<std::string>& arguments,
 // Reads the value of `workers`: a list of {endpoint, queue}. What is wrong with it, or "".
 // Endpoints are unix sockets and addresses of this machine: what goes there is not encrypted.
 std::string ReadWorkers(const flowspec::Node& list, std::vector<Config::Worker>* workers);
+
+// Reads the value of `groups`: a map of lists of names. What is wrong with it, or "".
+std::string ReadGroups(const flowspec::Node& map,
+                       std::map<std::string, std::vector<std::string>>* groups);
 
 // What --help prints.
 std::string HelpText();

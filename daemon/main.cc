@@ -173,6 +173,7 @@ class Daemon {
   absl::Status OpenInMemory() {
     auto store = std::make_unique<store::MemoryStore>();
     registry_ = store.get();
+    tasks_ = store.get();
     store_ = std::move(store);
     blobs_ = std::make_unique<store::MemoryBlobStore>();
     vault_ = std::make_unique<store::MemoryVault>();
@@ -187,6 +188,7 @@ class Daemon {
     auto vault = store::FileVault::Open(config_.data_dir + "/vault");
     if (!vault.ok()) return vault.status();
     registry_ = store->get();
+    tasks_ = store->get();
     store_ = *std::move(store);
     blobs_ = *std::move(blobs);
     // A crash between a run's end and this forgetting leaves what nobody will ask for again.
@@ -238,6 +240,9 @@ class Daemon {
     if (absl::Status added = AddExecutors(work_dir); !added.ok()) return added;
     engine::EngineOptions options;
     options.attempts_max = config_.max_parallel;
+    const absl::StatusOr<uint64_t> last_task = tasks_->LastTask();
+    if (!last_task.ok()) return last_task.status();
+    options.last_task = *last_task;
     options.fatal = [this](const absl::Status& status) { EndAtOnce(status); };
     options.run_ended = [this, work_dir](const run::RunId& run) {
       // Runs without processes have no scratch directory, and the executor need not hear of them.
@@ -295,7 +300,7 @@ class Daemon {
                     [this](const std::string& tenant, const std::string& flow) {
                       scheduler_->FlowChanged(tenant, flow);
                     },
-                    WorkspaceOf(work_dir), *workers_, *provision_},
+                    WorkspaceOf(work_dir), *workers_, *provision_, *tasks_, config_.groups},
         std::move(about), *listener_,
         rpc::Network{network_listener_.get(), tls_.get(), on_certificates},
         [](const std::string& warning) {
@@ -413,6 +418,7 @@ class Daemon {
   std::unique_ptr<rpc::TlsSource> tls_;
   std::unique_ptr<ports::EventStore> store_;
   ports::FlowRegistry* registry_ = nullptr;  // the same store
+  ports::TaskIndex* tasks_ = nullptr;        // the same store
   std::unique_ptr<ports::BlobStore> blobs_;
   std::unique_ptr<ports::OutputStore> outputs_;
   std::unique_ptr<ports::Vault> vault_;

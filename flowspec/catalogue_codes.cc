@@ -201,6 +201,19 @@ constexpr CodeEntry kCodes[] = {
      "be skipped in every run.",
      "needs: [{step: build, when: success}, {step: build, when: failure}]",
      "needs: [{step: build, when: done}]"},
+    {"BL0223", "`rerun` does not lead back to the question",
+     "When changes are asked for, the named step runs again with all that depends on it. The "
+     "approval has to be among those, or nobody would be asked again.",
+     "- {id: review, needs: [build], approve: {title: 'Good?', on_changes: {rerun: notes}}}",
+     "- {id: review, needs: [build, notes], approve: {title: 'Good?', on_changes: {rerun: "
+     "notes}}}"},
+    {"BL0224", "a step that would run again has a `compensate`",
+     "A step that changes are made to runs once more. What it did the first time would not be "
+     "undone when the run fails.",
+     "- {id: pay, run: ./pay, compensate: {run: ./refund}}\n- {id: ok, approve: {title: 'Good?', "
+     "on_changes: {rerun: pay}}}",
+     "- {id: draft, run: ./draft}\n- {id: ok, approve: {title: 'Good?', on_changes: {rerun: "
+     "draft}}}\n- {id: pay, run: ./pay, compensate: {run: ./refund}}"},
 
     // BL03xx: expressions.
     {"BL0301", "a syntax error in an expression",
@@ -267,6 +280,11 @@ constexpr CodeEntry kCodes[] = {
      "The file that `uses` names is not there, lies outside of the flow's directory, or is not a "
      "valid flow itself.",
      "flow: {uses: ../elsewhere.flow.yaml}", "flow: {uses: ./lib/elsewhere.flow.yaml}"},
+    {"BL0411", "an approver that is neither a user nor a group",
+     "Approvers are `user:NAME` (a user of the daemon's machine, or the name in a client's "
+     "certificate) and `group:NAME` (a group of the daemon's configuration).",
+     "approve: {title: 'Ship it?', approvers: [ada, editors]}",
+     "approve: {title: 'Ship it?', approvers: [user:ada, group:editors]}"},
     {"BL0420", "not a time zone",
      "`tz` is a name of the IANA database, so that summer time is known for every year. "
      "Abbreviations such as CEST mean different things in different places.",
@@ -292,9 +310,8 @@ constexpr CodeEntry kCodes[] = {
 
     // BL05xx: valid, but not for this release.
     {"BL0501", "a step kind that this release cannot execute",
-     "The flow is valid and can be checked, but this release does not execute agent and approve "
-     "steps.",
-     "- id: ask\n  approve: {title: 'Ship it?'}", "- id: ship\n  run: ./ship"},
+     "The flow is valid and can be checked, but this release does not execute agent steps.",
+     "- id: mend\n  agent: {model: local/m, prompt: 'Mend it.'}", "- id: mend\n  run: ./mend"},
     {"BL0502", "a key that this release cannot execute",
      "The flow is valid and can be checked, but this release does not act on this key; it would "
      "be wrong to run the flow as if it were not there.",
@@ -303,7 +320,7 @@ constexpr CodeEntry kCodes[] = {
      "make"},
     {"BL0503", "a key about attempts on a step that makes none",
      "`retry`, `cache` and `concurrency` are about attempts. Steps with children make none, and "
-     "neither does a `wait`: put the key on the children.",
+     "neither do `wait` and `approve`: put the key on the children.",
      "- id: work\n  retry: {max: 3}\n  do: [{id: a, run: ./a}]",
      "- id: work\n  do: [{id: a, run: ./a, retry: {max: 3}}]"},
     {"BL0504", "a secret of a store",

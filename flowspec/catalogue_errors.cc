@@ -19,6 +19,9 @@ constexpr ErrorKindEntry kErrorKinds[] = {
     {"items", "What `foreach.items` or an axis came to is no list, or two items have one key."},
     {"concurrency", "Its place is taken, and `concurrency` says `overflow: reject`."},
     {"fail", "A `fail` step; never retried."},
+    // Of people.
+    {"rejected", "A person said no to an `approve` step."},
+    {"expired", "Nobody decided in time, and silence is a no."},
     // Of processes.
     {"exit", "The process ended with an exit code that is not 0; `exit:N` names one code."},
     {"spawn", "The process could not be started."},

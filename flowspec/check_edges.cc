@@ -208,6 +208,57 @@ class EdgeChecker {
                  found->second == static_cast<int32_t>(i)) {
         reader_.Error("BL0214", notes.rerun_span,
                       absl::StrCat("step `", notes.rerun, "` is not beside this one"));
+      } else {
+        if (dependents_.empty()) PrepareRewinds();
+        CheckRewind(static_cast<int32_t>(i), found->second, notes.rerun_span);
+      }
+    }
+  }
+
+  // What runs again when `rerun` does has to lead back to the question, and must not have effects
+  // that would be undone only once.
+  void CheckRewind(int32_t asking, int32_t rerun, const Span& span) {
+    const Step& step = steps_[asking];
+    if (step.foreach || step.matrix || step.loop) {
+      reader_.Error("BL0223", span, "`on_changes` on a step that is repeated").help =
+          "put `foreach`, `matrix` or `loop` on a `do` around both steps";
+      return;
+    }
+    std::vector<char> seen(steps_.size(), false);
+    std::vector<int32_t> again{rerun};
+    seen[rerun] = true;
+    for (size_t i = 0; i < again.size(); ++i) {
+      for (const int32_t next : dependents_[again[i]]) {
+        if (!seen[next]) again.push_back(next);
+        seen[next] = true;
+      }
+    }
+    if (!seen[asking]) {
+      Finding& finding = reader_.Error(
+          "BL0223", span, absl::StrCat("`", step.id, "` does not wait for `", Id(rerun), "`"));
+      finding.label = "it would not be asked again";
+      finding.help = absl::StrCat("name a step that `", step.id, "` needs");
+    }
+    const auto undone = std::find_if(again.begin(), again.end(),
+                                     [&](int32_t one) { return undone_[one] != kNone; });
+    if (undone == again.end()) return;
+    Finding& finding = reader_.Error(
+        "BL0224", span,
+        absl::StrCat("step `", Id(undone_[*undone]), "` would run again, and has a `compensate`"));
+    finding.label = "its first effect would stay when the run is undone";
+    finding.help = "ask before what has to be undone runs";
+  }
+
+  // What CheckRewind looks up.
+  void PrepareRewinds() {
+    dependents_.resize(steps_.size());
+    undone_.assign(steps_.size(), kNone);
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      const auto index = static_cast<int32_t>(i);
+      for (const Need& need : steps_[i].needs) dependents_[need.step].push_back(index);
+      if (steps_[i].compensate < 0) continue;
+      for (int32_t at = index; at != kNone && undone_[at] == kNone; at = steps_[at].parent) {
+        undone_[at] = index;
       }
     }
   }
@@ -364,6 +415,9 @@ class EdgeChecker {
   std::vector<std::pair<const StepRead*, int32_t>> outputs_read_;
   std::vector<int32_t> order_;
   std::vector<char> skippable_;
+  // Of steps that may run again.
+  std::vector<std::vector<int32_t>> dependents_;
+  std::vector<int32_t> undone_;  // by step: one at or below it that has a `compensate`
 };
 
 }  // namespace

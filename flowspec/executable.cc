@@ -24,6 +24,7 @@ bool RunsHere(StepKind kind) {
     case StepKind::kWait:
     case StepKind::kSignal:
     case StepKind::kFlow:
+    case StepKind::kApprove:
       return true;
     default:
       return false;
@@ -42,7 +43,8 @@ Finding NotYet(const char* code, const Span& span, const std::string& what, std:
 // Keys that are about attempts, on a step that makes none of its own.
 void CheckAttempts(const Step& step, Findings* findings) {
   const bool container = step.kind == StepKind::kDo || step.kind == StepKind::kParallel;
-  if (!container && step.kind != StepKind::kWait) return;
+  const bool waits = step.kind == StepKind::kWait || step.kind == StepKind::kApprove;
+  if (!container && !waits) return;
   const std::pair<bool, const char*> keys[] = {{step.retry.max > 1, "retry"},
                                                {step.cache.has_value(), "cache"},
                                                {step.concurrency.has_value(), "concurrency"}};
@@ -53,7 +55,9 @@ void CheckAttempts(const Step& step, Findings* findings) {
          .message = absl::StrCat("`", name, "` on `", KindName(step.kind), "` is not supported"),
          .span = step.span,
          .help = container ? absl::StrCat("put `", name, "` on the children")
-                           : "a wait has no attempts; what it waits for can be repeated"});
+                 : step.kind == StepKind::kApprove
+                     ? "people are not attempts; `on_changes` asks them again"
+                     : "a wait has no attempts; what it waits for can be repeated"});
   }
 }
 
@@ -62,7 +66,7 @@ void CheckStep(const Flow& flow, const Step& step, Findings* findings) {
     findings->push_back(
         NotYet("BL0501", step.span,
                absl::StrCat("step `", step.id, "` of kind `", KindName(step.kind), "`"),
-               "the flow is valid; this release executes every kind but agent and approve"));
+               "the flow is valid; this release executes every kind but agent"));
   }
   const auto key = [&](bool used, const char* name) {
     if (!used) return;

@@ -134,6 +134,10 @@ ShapePtr FlowShapes::Raw(int32_t step) {
         return ChildOutput(s);
       case StepKind::kWait:
         return WaitShape(s);
+      case StepKind::kApprove:
+        return BySchema(
+            s, "form",
+            ClosedShape({{"by", ArrayShape(Text())}, {"comment", Text()}, {"round", Number()}}));
       case StepKind::kSignal:
         return ClosedShape({{"runs", ArrayShape(Text())}});
       case StepKind::kSet:

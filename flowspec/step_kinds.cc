@@ -210,16 +210,36 @@ Body ReadWorker(Reader& reader, const Node& body, const Scope& scope, const Env&
   return {BodyTemplate(reader, body, scope, {{"heartbeat", "\"30s\""}}, {}, &env)};
 }
 
+// Whose say counts: what is written out is checked at once.
+void CheckPeople(Reader& reader, Fields& fields, const char* key) {
+  std::vector<std::string> people;
+  const Node* list = fields.Get(key);
+  fields.TextList(key, &people);
+  if (list == nullptr || !list->is_list()) return;
+  if (list->items.empty()) {
+    reader.Error("BL0411", *list, absl::StrCat("`", key, "` names nobody")).help =
+        "leave it out where anybody may decide";
+  }
+  for (const NodePtr& one : list->items) {
+    if (!one->is_string() || HoldsExpression(*one)) continue;
+    const bool user = absl::StartsWith(one->text, "user:") && one->text.size() > 5;
+    const bool group = absl::StartsWith(one->text, "group:") && one->text.size() > 6;
+    if (user || group) continue;
+    reader.Error("BL0411", *one, absl::StrCat("`", one->text, "` is neither a user nor a group"))
+        .help = absl::StrCat("write `user:", one->text, "` or `group:", one->text, "`");
+  }
+}
+
 Body ReadApprove(Reader& reader, const Node& body, const Scope& scope, StepNotes* notes) {
   Fields fields(reader, body, "approve", "`approve`");
   std::string text;
-  std::vector<std::string> approvers;
   int32_t count = 0;
   bool flag = false;
   absl::Duration timeout;
   if (fields.Require("title") != nullptr) fields.Text("title", &text);
   if (const Node* form = fields.Get("form")) CheckStatedSchema(reader, *form);
-  fields.TextList("approvers", &approvers);
+  CheckPeople(reader, fields, "approvers");
+  CheckPeople(reader, fields, "escalate_to");
   fields.Int("quorum", 1, 100, &count);
   fields.Bool("self_approval", &flag);
   fields.Duration("timeout", &timeout);

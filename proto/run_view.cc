@@ -65,11 +65,6 @@ size_t EndOfUndo(std::string_view path) {
   return 0;
 }
 
-// Only a person, a signal or a time brings a step in such a state forward.
-bool IsStuck(v1::Status status) {
-  return status == v1::STATUS_PARKED || status == v1::STATUS_WAITING;
-}
-
 std::string ReasonOf(const v1::WaitStarted& wait) {
   std::string until;
   if (wait.has_until()) {
@@ -152,7 +147,15 @@ void RunView::ApplyFact(const v1::ExecutionEvent& event) {
       return ApplyStep(event, Find(event.step_held().path()));
     case E::kStepReleased:
       return ApplyStep(event, Find(event.step_released().path()));
-    default:  // the rounds of a loop speak for it, and the wait that takes a signal
+    case E::kTaskOpened:
+      return OnTaskOpened(event, Find(event.task_opened().path()));
+    case E::kTaskClosed:
+      return OnTaskClosed(event.task_closed(), Find(event.task_closed().path()));
+    case E::kStepsRewound:
+      for (const std::string& path : event.steps_rewound().steps()) Rewind(Find(path));
+      return;
+    default:  // rounds of loops speak for them, waits for the signals they take, and
+              // what comes of a decision for it
       return;
   }
 }

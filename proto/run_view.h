@@ -34,7 +34,7 @@ class RunView {
   void Apply(const v1::ExecutionEvent& event);
 
   // The view so far. A step's place in `steps` never changes; pointers to steps and items stay
-  // valid as long as this view.
+  // valid as long as this view, but for what is below a step that StepsRewound names.
   const v1::Run& run() const;
 
   // True if a step waits for a time: the run goes on without anybody.
@@ -69,6 +69,12 @@ class RunView {
   void OnAttemptStarted(const v1::ExecutionEvent& event, const Place& place);
   void OnAttemptFinished(const v1::ExecutionEvent& event, const Place& place);
   void OnCacheHit(const v1::ExecutionEvent& event, const Place& place);
+  // Tasks of `approve` steps (run_view_tasks.cc).
+  void OnTaskOpened(const v1::ExecutionEvent& event, const Place& place);
+  void OnTaskClosed(const v1::TaskClosed& fact, const Place& place);
+  void Rewind(const Place& place);
+  void Forget(const google::protobuf::RepeatedPtrField<v1::Step>& steps);
+  void ForgetItems(const v1::Step& step);
   void OnStepFinished(const v1::ExecutionEvent& event, const Place& place);
   // What people do to a run (run_view_operate.cc).
   bool ApplyIntervention(const v1::ExecutionEvent& event);

@@ -1,11 +1,13 @@
-// What a RunView is made of; only its own files include this.
+// The parts of RunView that its files share; of nobody else.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "proto/run_view.h"
 
 namespace beamline::proto {
@@ -105,5 +107,10 @@ struct RunView::Place {
     }
   }
 };
+
+// Only a person, a signal or a time brings a step in such a state forward.
+inline bool IsStuck(v1::Status status) {
+  return status == v1::STATUS_PARKED || status == v1::STATUS_WAITING;
+}
 
 }  // namespace beamline::proto

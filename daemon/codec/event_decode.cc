@@ -90,6 +90,33 @@ class Reader {
     }
   }
 
+  // What people are asked.
+  run::Fact TaskFact(const v1::ExecutionEvent& e) {
+    switch (e.fact_case()) {
+      case v1::ExecutionEvent::kTaskOpened:
+        return Get(e.task_opened());
+      case v1::ExecutionEvent::kTaskDecided:
+        return Get(e.task_decided());
+      case v1::ExecutionEvent::kTaskDelegated:
+        return Get(e.task_delegated());
+      case v1::ExecutionEvent::kTaskEscalated:
+        return run::TaskEscalated{Path(e.task_escalated().path()),
+                                  e.task_escalated().task(),
+                                  Time(e.task_escalated().until()),
+                                  {e.task_escalated().to().begin(), e.task_escalated().to().end()}};
+      case v1::ExecutionEvent::kTaskClosed:
+        return run::TaskClosed{Path(e.task_closed().path()), e.task_closed().task(),
+                               TaskOutcome(e.task_closed().outcome()),
+                               Value(e.task_closed().output())};
+      case v1::ExecutionEvent::kStepsRewound:
+        return Get(e.steps_rewound());
+      default:
+        break;
+    }
+    Fail("it holds no fact that this release knows");
+    return run::RunFinished{};
+  }
+
   // What people do to runs.
   run::Fact OperatorFact(const v1::ExecutionEvent& e) {
     switch (e.fact_case()) {
@@ -115,10 +142,8 @@ class Reader {
       case v1::ExecutionEvent::kStepReused:
         return Get(e.step_reused());
       default:
-        break;
+        return TaskFact(e);
     }
-    Fail("it holds no fact that this release knows");
-    return run::RunFinished{};
   }
 
   // What most runs do not have.
@@ -198,6 +223,47 @@ class Reader {
   run::WaitStarted Get(const v1::WaitStarted& m) {
     return {Path(m.path()), m.has_until() ? Time(m.until()) : absl::InfiniteFuture(), m.signal(),
             m.match(), m.schema()};
+  }
+
+  run::TaskOpened Get(const v1::TaskOpened& m) {
+    if (m.round() < 1) Fail(absl::StrCat("round is ", m.round()));
+    return {.path = Path(m.path()),
+            .task = m.task(),
+            .round = m.round(),
+            .max_rounds = m.max_rounds(),
+            .title = m.title(),
+            .show = Value(m.show()),
+            .form = m.form(),
+            .approvers = {m.approvers().begin(), m.approvers().end()},
+            .quorum = m.quorum(),
+            .self_approval = m.self_approval(),
+            .initiator = m.initiator(),
+            .until = m.has_until() ? Time(m.until()) : absl::InfiniteFuture(),
+            .escalates = m.escalates(),
+            .escalate_to = {m.escalate_to().begin(), m.escalate_to().end()},
+            .digest = m.digest(),
+            .rerun = m.rerun(),
+            .previous = m.previous()};
+  }
+
+  run::TaskDecided Get(const v1::TaskDecided& m) {
+    return {Path(m.path()),      m.task(),  m.round(),  Verdict(m.verdict()), m.comment(),
+            Inline(m.payload()), m.shown(), m.digest(), m.approvals(),        m.voter(),
+            m.request_id()};
+  }
+
+  run::TaskDelegated Get(const v1::TaskDelegated& m) {
+    return {Path(m.path()), m.task(), m.voter(), m.to(), m.request_id()};
+  }
+
+  run::StepsRewound Get(const v1::StepsRewound& m) {
+    run::StepsRewound f{.path = Path(m.path())};
+    for (const std::string& step : m.steps()) f.steps.push_back(Path(step));
+    f.tasks = {m.tasks().begin(), m.tasks().end()};
+    f.round = m.round();
+    f.comment = m.comment();
+    f.by = m.by();
+    return f;
   }
 
   run::SignalReceived Get(const v1::SignalReceived& m) {
@@ -372,6 +438,46 @@ class Reader {
     }
     FailEnum("outcome", outcome);
     return run::Outcome::kUnknown;
+  }
+
+  // Of what the core looks into.
+  run::Value Inline(const v1::Value& v) {
+    if (v.has_blob()) Fail("a value that must be inline is a blob");
+    return v.has_blob() ? run::Value() : Value(v);
+  }
+
+  run::Verdict Verdict(v1::Verdict verdict) {
+    switch (verdict) {
+      case v1::VERDICT_APPROVE:
+        return run::Verdict::kApprove;
+      case v1::VERDICT_REJECT:
+        return run::Verdict::kReject;
+      case v1::VERDICT_REQUEST_CHANGES:
+        return run::Verdict::kRequestChanges;
+      case v1::VERDICT_RESPOND:
+        return run::Verdict::kRespond;
+      default:
+        break;
+    }
+    FailEnum("verdict", verdict);
+    return run::Verdict::kReject;
+  }
+
+  run::TaskOutcome TaskOutcome(v1::TaskOutcome outcome) {
+    switch (outcome) {
+      case v1::TASK_OUTCOME_APPROVED:
+        return run::TaskOutcome::kApproved;
+      case v1::TASK_OUTCOME_REJECTED:
+        return run::TaskOutcome::kRejected;
+      case v1::TASK_OUTCOME_EXPIRED:
+        return run::TaskOutcome::kExpired;
+      case v1::TASK_OUTCOME_CANCELLED:
+        return run::TaskOutcome::kCancelled;
+      default:
+        break;
+    }
+    FailEnum("task outcome", outcome);
+    return run::TaskOutcome::kCancelled;
   }
 
   run::StopReason StopReason(v1::StopReason reason) {

@@ -64,6 +64,34 @@ v1::Verb ToProto(run::Verb verb) {
   return v1::VERB_UNSPECIFIED;
 }
 
+v1::Verdict ToProto(run::Verdict verdict) {
+  switch (verdict) {
+    case run::Verdict::kApprove:
+      return v1::VERDICT_APPROVE;
+    case run::Verdict::kReject:
+      return v1::VERDICT_REJECT;
+    case run::Verdict::kRequestChanges:
+      return v1::VERDICT_REQUEST_CHANGES;
+    case run::Verdict::kRespond:
+      return v1::VERDICT_RESPOND;
+  }
+  return v1::VERDICT_UNSPECIFIED;
+}
+
+v1::TaskOutcome ToProto(run::TaskOutcome outcome) {
+  switch (outcome) {
+    case run::TaskOutcome::kApproved:
+      return v1::TASK_OUTCOME_APPROVED;
+    case run::TaskOutcome::kRejected:
+      return v1::TASK_OUTCOME_REJECTED;
+    case run::TaskOutcome::kExpired:
+      return v1::TASK_OUTCOME_EXPIRED;
+    case run::TaskOutcome::kCancelled:
+      return v1::TASK_OUTCOME_CANCELLED;
+  }
+  return v1::TASK_OUTCOME_UNSPECIFIED;
+}
+
 v1::Outcome ToProto(run::Outcome outcome) {
   switch (outcome) {
     case run::Outcome::kSucceeded:
@@ -242,6 +270,77 @@ class Writer {
     SetText(f.name, m->mutable_name());
     Put(f.payload, m, &v1::SignalReceived::mutable_payload);
     SetText(f.id, m->mutable_id());
+  }
+
+  void Put(const run::TaskOpened& f) {
+    auto* m = to_.mutable_task_opened();
+    PutPath(f.path, m);
+    m->set_task(f.task);
+    m->set_round(f.round);
+    m->set_max_rounds(f.max_rounds);
+    SetText(f.title, m->mutable_title());
+    Put(f.show, m, &v1::TaskOpened::mutable_show);
+    SetText(f.form, m->mutable_form());
+    for (const std::string& one : f.approvers) SetText(one, m->add_approvers());
+    m->set_quorum(f.quorum);
+    m->set_self_approval(f.self_approval);
+    SetText(f.initiator, m->mutable_initiator());
+    if (f.until != absl::InfiniteFuture()) SetTime(f.until, m->mutable_until());
+    m->set_escalates(f.escalates);
+    for (const std::string& one : f.escalate_to) SetText(one, m->add_escalate_to());
+    SetText(f.digest, m->mutable_digest());
+    SetText(f.rerun, m->mutable_rerun());
+    m->set_previous(f.previous);
+  }
+
+  void Put(const run::TaskDecided& f) {
+    auto* m = to_.mutable_task_decided();
+    PutPath(f.path, m);
+    m->set_task(f.task);
+    m->set_round(f.round);
+    m->set_verdict(ToProto(f.verdict));
+    SetText(f.comment, m->mutable_comment());
+    Put(f.payload, m, &v1::TaskDecided::mutable_payload);
+    SetText(f.shown, m->mutable_shown());
+    SetText(f.digest, m->mutable_digest());
+    m->set_approvals(f.approvals);
+    SetText(f.voter, m->mutable_voter());
+    SetText(f.request_id, m->mutable_request_id());
+  }
+
+  void Put(const run::TaskDelegated& f) {
+    auto* m = to_.mutable_task_delegated();
+    PutPath(f.path, m);
+    m->set_task(f.task);
+    SetText(f.voter, m->mutable_voter());
+    SetText(f.to, m->mutable_to());
+    SetText(f.request_id, m->mutable_request_id());
+  }
+
+  void Put(const run::TaskEscalated& f) {
+    auto* m = to_.mutable_task_escalated();
+    PutPath(f.path, m);
+    m->set_task(f.task);
+    SetTime(f.until, m->mutable_until());
+    for (const std::string& one : f.to) SetText(one, m->add_to());
+  }
+
+  void Put(const run::TaskClosed& f) {
+    auto* m = to_.mutable_task_closed();
+    PutPath(f.path, m);
+    m->set_task(f.task);
+    m->set_outcome(ToProto(f.outcome));
+    Put(f.output, m, &v1::TaskClosed::mutable_output);
+  }
+
+  void Put(const run::StepsRewound& f) {
+    auto* m = to_.mutable_steps_rewound();
+    PutPath(f.path, m);
+    for (const std::string& step : f.steps) SetText(step, m->add_steps());
+    for (const uint64_t task : f.tasks) m->add_tasks(task);
+    m->set_round(f.round);
+    SetText(f.comment, m->mutable_comment());
+    SetText(f.by, m->mutable_by());
   }
 
   void Put(const run::StepHeld& f) { PutPath(f.path, to_.mutable_step_held()); }

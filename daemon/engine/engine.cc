@@ -5,14 +5,28 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/engine/ask.h"
 #include "daemon/run/decide.h"
 
 namespace beamline::engine {
+namespace {
+
+// Finds the artifact that a question shows.
+void PrepareAsk(const run::RunState& state, StepArtifacts& artifacts, const ItemsOf& items_of,
+                run::ReportResolution* report) {
+  const run::NodeIndex node = run::FindNode(state, report->path);
+  if (node < 0 || !report->error.ok() || !ShowsArtifact(*report->ask)) return;
+  report->error = ShowArtifact(artifacts.VisibleTo(state, node, items_of), &*report->ask);
+}
+
+}  // namespace
+
 Engine::Engine(World world, EngineOptions options)
     : world_(world),
       options_(std::move(options)),
       resolver_(world.evaluator, world.blobs, world.events),
       writer_(world.events),
+      last_task_(options_.last_task),
       slots_free_(options_.attempts_max),
       aside_(std::make_unique<Aside>(2)) {}
 
@@ -98,6 +112,16 @@ void Engine::Intervene(const run::RunId& run, std::string actor, decltype(run::C
   Command(run, std::move(actor), std::move(wish), std::move(done));
 }
 
+void Engine::DecideTask(const run::RunId& run, std::string actor, run::DecideTask wish,
+                        std::function<void(absl::Status)> done) {
+  Command(run, std::move(actor), std::move(wish), std::move(done));
+}
+
+void Engine::DelegateTask(const run::RunId& run, std::string actor, run::DelegateTask wish,
+                          std::function<void(absl::Status)> done) {
+  Command(run, std::move(actor), std::move(wish), std::move(done));
+}
+
 void Engine::DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done) {
   writer_.Delete(run, std::move(done));
 }
@@ -137,7 +161,11 @@ void Engine::Handle(CommandMessage message) {
     return;
   }
   if (AwaitTurn(*live, message)) return;
-  const auto* resolution = std::get_if<run::ReportResolution>(&message.command.wish);
+  auto* resolution = std::get_if<run::ReportResolution>(&message.command.wish);
+  if (resolution != nullptr && resolution->ask) {
+    resolution->ask->task = ++last_task_;
+    PrepareAsk(live->state, live->artifacts, ItemsLoader(*live), resolution);
+  }
   if (resolution != nullptr && message.items != nullptr) {
     live->items[resolution->path] = message.items;
   }
@@ -151,7 +179,10 @@ void Engine::Handle(CommandMessage message) {
     absl::Status status = events.status();
     // Only of wishes that are repeated: what was wished is so.
     if (absl::IsAlreadyExists(status)) status = absl::OkStatus();
-    if (message.reply) message.reply(std::move(status));
+    if (message.reply) {  // it may rest on what is not on disk yet
+      gathering_.replies.push_back(
+          [reply = std::move(message.reply), status = std::move(status)] { reply(status); });
+    }
     return ParkIfIdle(*live);  // of a paused run, this may have been the last thing under way
   }
   Record(*live, *std::move(events));

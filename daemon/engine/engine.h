@@ -52,7 +52,8 @@ struct World {
 };
 
 struct EngineOptions {
-  int attempts_max = 8;  // attempts of step kind `run` at once, over all runs
+  int attempts_max = 8;    // attempts of step kind `run` at once, over all runs
+  uint64_t last_task = 0;  // the highest number that a task has had (TaskIndex::LastTask)
   // Called (once) on the engine's thread when nothing can be recorded any more: the process is to
   // end and to recover from disk.
   std::function<void(const absl::Status&)> fatal;
@@ -138,6 +139,12 @@ class Engine {
   // once per request id: repeating it is Ok. Errors: as run/intervene.h; NotFound: no such run.
   void Intervene(const run::RunId& run, std::string actor, decltype(run::Command::wish) wish,
                  std::function<void(absl::Status)> done);
+  // What a person says to a task of the run, or hands on. Ok once it is on disk, or was before.
+  // Errors as run::Decide; FailedPrecondition, too, if the run is finished.
+  void DecideTask(const run::RunId& run, std::string actor, run::DecideTask wish,
+                  std::function<void(absl::Status)> done);
+  void DelegateTask(const run::RunId& run, std::string actor, run::DelegateTask wish,
+                    std::function<void(absl::Status)> done);
   // As EventStore::DeleteRun.
   void DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done);
 
@@ -338,6 +345,7 @@ class Engine {
   absl::StatusOr<std::shared_ptr<const CompiledFlow>> PinnedFlow(const std::string& digest);
   LiveRun* Find(const run::RunId& run);
   ItemsOf ItemsLoader(LiveRun& live);
+  static void ForgetItems(LiveRun& live, const std::vector<run::Event>& events);
   void AddProblem(std::string problem);
   void CountRuns();
 
@@ -363,6 +371,7 @@ class Engine {
   Turns<run::RunId> run_turns_;
   Turns<StepPlace> step_turns_;
   uint64_t last_timer_ = 0;
+  uint64_t last_task_;
   int slots_free_;
   std::deque<Waiting> waiting_;
   bool draining_ = false;

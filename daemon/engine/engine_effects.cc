@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/engine/engine.h"
 #include "daemon/run/pending.h"
@@ -148,6 +149,21 @@ ItemsOf Engine::ItemsLoader(LiveRun& live) {
     }
     return items;
   };
+}
+
+// The items of steps that are started over.
+void Engine::ForgetItems(LiveRun& live, const std::vector<run::Event>& events) {
+  for (const run::Event& event : events) {
+    const auto* rewound = std::get_if<run::StepsRewound>(&event.fact);
+    if (rewound == nullptr) continue;
+    for (const std::string& path : rewound->steps) {
+      absl::erase_if(live.items, [&](const auto& entry) {
+        return absl::StartsWith(entry.first, path) &&
+               (entry.first.size() == path.size() || entry.first[path.size()] == '/' ||
+                entry.first[path.size()] == '[');
+      });
+    }
+  }
 }
 
 void Engine::SetTimer(LiveRun& live, absl::Time at, uint64_t order) {

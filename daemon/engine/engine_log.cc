@@ -61,6 +61,7 @@ void Engine::Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh)
   ReleaseSlots(live, events);
   ReleaseTurns(live, events);
   live.artifacts.Forget(events);
+  ForgetItems(live, events);
   const run::RunId& id = live.state.start.run;
   auto [place, added] = gathering_.index.emplace(id, gathering_.marks.size());
   if (added) {

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "daemon/engine/ask.h"
 #include "daemon/engine/evaluation.h"
 #include "daemon/engine/fan_out.h"
 #include "flowspec/json_array.h"
@@ -82,7 +83,7 @@ std::string DefaultKey(const RunState& state, NodeIndex index, const ItemsOf& it
 }
 
 // The array of a foreach (null for tolerated failures), the last round of a loop, the map of a
-// parallel, what the last child of a `do` made, or what a `wait` got.
+// parallel, what the last child of a `do` made, or what a `wait` or `approve` got.
 LazyText RawOutput(const RunState& state, NodeIndex index) {
   LazyText text;
   const run::Node& node = state.node(index);
@@ -100,7 +101,7 @@ LazyText RawOutput(const RunState& state, NodeIndex index) {
     text.Add(fan.count == 0 ? "[]" : "]");
     return text;
   }
-  if (step.kind == StepKind::kWait) {
+  if (step.kind == StepKind::kWait || step.kind == StepKind::kApprove) {
     text.Add(node.output);
     return text;
   }
@@ -196,6 +197,9 @@ class Work {
     if (run::Error error = Places(); !error.ok() || job_.report.hit) return error;
     if (step().kind == StepKind::kFail) return FailStep(*input);
     if (step().kind == StepKind::kWait) return WaitStep(*input);
+    if (step().kind == StepKind::kApprove) {
+      return ReadAsk(*input, blobs_, &job_.report.ask.emplace());
+    }
     if (run::Error error = AddArtifacts(&*input); !error.ok()) return error;
     if (step().kind == StepKind::kSet) return SetStep(*std::move(input));
     return Store(*std::move(input), &job_.report.input);

@@ -44,6 +44,18 @@ std::string RunJson(const RunState& state) {
       "\",\"labels\":", labels, "}}");
 }
 
+// What was said when the step, or one around it, was started over; null if it was not.
+std::string FeedbackJson(const RunState& state, NodeIndex node) {
+  for (NodeIndex at = node; at != kRunNode; at = state.node(at).parent) {
+    const auto found = state.feedback.find(at);
+    if (found == state.feedback.end()) continue;
+    const run::Feedback& said = found->second;
+    return absl::StrCat("{\"comment\":", flowspec::QuoteJson(said.comment),
+                        ",\"by\":", flowspec::QuoteJson(said.by), ",\"round\":", said.round, "}");
+  }
+  return "null";
+}
+
 // `items` of a foreach: [{key, item, status, output, error}, …] in item order.
 LazyText ItemsText(const run::Fan& fan, const Items& items) {
   LazyText text;
@@ -92,7 +104,7 @@ Scope::Scope(const RunState& state, NodeIndex node,
       if (reference.root == "steps") {
         AddStep(state, node, reference, items_of);
       } else {
-        AddRoot(state, reference, now);
+        AddRoot(state, node, reference, now);
         items_wanted = true;
       }
     }
@@ -100,7 +112,8 @@ Scope::Scope(const RunState& state, NodeIndex node,
   if (items_wanted) AddItems(state, node, items_of);
 }
 
-void Scope::AddRoot(const RunState& state, const flowspec::Reference& reference, absl::Time now) {
+void Scope::AddRoot(const RunState& state, NodeIndex node, const flowspec::Reference& reference,
+                    absl::Time now) {
   if (Has(reference.root)) return;
   LazyText text;
   if (reference.root == "inputs") {
@@ -114,6 +127,8 @@ void Scope::AddRoot(const RunState& state, const flowspec::Reference& reference,
                           absl::Dec(absl::ToUnixMillis(now) % 1000, absl::kZeroPad3)));
   } else if (reference.root == "error") {
     text.Add(ErrorJson(state.error));
+  } else if (reference.root == "feedback") {
+    text.Add(FeedbackJson(state, node));
   } else {
     return;  // vars, env, output are set by whoever evaluates them; items are added apart
   }

@@ -52,7 +52,8 @@ class Scope {
     std::vector<Field> fields;
   };
 
-  void AddRoot(const run::RunState& state, const flowspec::Reference& reference, absl::Time now);
+  void AddRoot(const run::RunState& state, run::NodeIndex node,
+               const flowspec::Reference& reference, absl::Time now);
   void AddItems(const run::RunState& state, run::NodeIndex node, const ItemsOf& items_of);
   void AddLoop(const run::RunState& state, run::NodeIndex loop, run::NodeIndex round);
   bool Has(std::string_view root) const;

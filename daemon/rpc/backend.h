@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "daemon/engine/aside.h"
@@ -13,11 +15,15 @@
 #include "daemon/ports/flow_registry.h"
 #include "daemon/ports/output_store.h"
 #include "daemon/ports/provision.h"
+#include "daemon/ports/task_index.h"
 #include "daemon/ports/worker_pool.h"
 
 namespace beamline::rpc {
 
 class Timers;
+
+// Who belongs together: names of people by the name of the group, of the daemon's configuration.
+using Groups = std::map<std::string, std::vector<std::string>>;
 
 // All of it outlives every call.
 struct Backend {
@@ -39,6 +45,8 @@ struct Backend {
   ports::WorkerPool& workers;
   const ports::Provision& provision;
   engine::Aside& words;  // one thread, for what workers are told
+  ports::TaskIndex& tasks;
+  const Groups& groups;
 };
 
 struct Caller {

@@ -19,6 +19,7 @@
 #include "absl/time/clock.h"
 #include "beamline/v1/admin.grpc.pb.h"
 #include "beamline/v1/dead_letter.grpc.pb.h"
+#include "beamline/v1/approval.grpc.pb.h"
 #include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "beamline/v1/worker.grpc.pb.h"
@@ -89,11 +90,14 @@ class Server::Impl {
                  served.workspace_of,
                  served.workers,
                  served.provision,
-                 words_},
+                 words_,
+                 served.tasks,
+                 served.groups},
         peers_(DescriptorRanges().local, DescriptorRanges().range),
         network_peers_(DescriptorRanges().network, DescriptorRanges().range),
         orchestrator_(MakeOrchestratorService(backend_, peers_)),
         flows_(MakeFlowService(backend_, peers_)),
+        approvals_(MakeApprovalService(backend_, peers_)),
         workers_(MakeWorkerService(backend_, peers_)),
         letters_(MakeDeadLetterService(backend_, peers_)),
         admin_(MakeAdminService(backend_, peers_, about_)) {
@@ -106,6 +110,7 @@ class Server::Impl {
     grpc::ServerBuilder builder;
     builder.RegisterService(orchestrator_.get());
     builder.RegisterService(flows_.get());
+    builder.RegisterService(approvals_.get());
     builder.RegisterService(workers_.get());
     builder.RegisterService(letters_.get());
     builder.RegisterService(admin_.get());
@@ -144,6 +149,7 @@ class Server::Impl {
     // A named service is NOT_FOUND until it is spoken of.
     health->SetServingStatus(v1::OrchestratorService::service_full_name(), serving);
     health->SetServingStatus(v1::FlowService::service_full_name(), serving);
+    health->SetServingStatus(v1::ApprovalService::service_full_name(), serving);
     health->SetServingStatus(v1::WorkerService::service_full_name(), serving);
     health->SetServingStatus(v1::DeadLetterService::service_full_name(), serving);
     health->SetServingStatus(v1::AdminService::service_full_name(), serving);
@@ -223,7 +229,8 @@ class Server::Impl {
   engine::Aside reads_, answers_, words_;
   const Backend backend_;
   Peers peers_, network_peers_;
-  const std::unique_ptr<grpc::Service> orchestrator_, flows_, workers_, letters_, admin_;
+  const std::unique_ptr<grpc::Service> orchestrator_, flows_, approvals_, workers_, letters_,
+      admin_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> remote_acceptor_;
   std::unique_ptr<grpc::Server> server_;
   std::optional<NetworkDoor> door_;

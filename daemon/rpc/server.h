@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "daemon/engine/engine.h"
 #include "daemon/ports/flow_registry.h"
+#include "daemon/ports/task_index.h"
 #include "daemon/rpc/admin.h"
 #include "daemon/rpc/listener.h"
 #include "daemon/rpc/network_door.h"
@@ -28,6 +29,8 @@ struct Served {
   std::function<std::string(const run::RunId&)> workspace_of;
   ports::WorkerPool& workers;
   const ports::Provision& provision;
+  ports::TaskIndex& tasks;
+  const Groups& groups;
 };
 
 class Server {

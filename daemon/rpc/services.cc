@@ -12,6 +12,7 @@
 #include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "daemon/ports/mutex.h"
+#include "daemon/rpc/answer.h"
 #include "daemon/rpc/blob_feed.h"
 #include "daemon/rpc/check_flow.h"
 #include "daemon/rpc/event_feed.h"

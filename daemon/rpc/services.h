@@ -21,6 +21,7 @@ grpc::Status ToGrpc(const absl::Status& status);
 // All arguments outlive the service, and every call of it.
 std::unique_ptr<grpc::Service> MakeOrchestratorService(const Backend& backend, const Peers& peers);
 std::unique_ptr<grpc::Service> MakeFlowService(const Backend& backend, const Peers& peers);
+std::unique_ptr<grpc::Service> MakeApprovalService(const Backend& backend, const Peers& peers);
 std::unique_ptr<grpc::Service> MakeWorkerService(const Backend& backend, const Peers& peers);
 std::unique_ptr<grpc::Service> MakeDeadLetterService(const Backend& backend, const Peers& peers);
 std::unique_ptr<grpc::Service> MakeAdminService(const Backend& backend, const Peers& peers,

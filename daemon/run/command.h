@@ -24,6 +24,13 @@ struct Wait {
   std::string signal, match, schema;  // as WaitStarted
 };
 
+// What an `approve` step asks for.
+struct Ask {
+  uint64_t task = 0;  // a number that no task has had; not used where the step has one already
+  TaskOpened asked;   // path, task, round, initiator, until and previous are filled in
+  absl::Duration timeout = absl::InfiniteDuration();
+};
+
 // What the expressions of a step came to. Which fields are set follows from the step and `phase`.
 struct ReportResolution {
   std::string path;  // empty: the run's outputs
@@ -37,6 +44,7 @@ struct ReportResolution {
   Value output;                       // kLeave, and kEnter of `set`
   Error error;                        // an expression failed; or what `fail` says
   std::optional<Wait> wait;           // of a `wait`
+  std::optional<Ask> ask;             // of an `approve`
   std::optional<CacheHit> hit;        // the step's `cache` holds its output
   std::string cache_key, cache_miss;  // or does not
   std::string turn;                   // as AttemptStarted
@@ -70,6 +78,34 @@ struct SendSignal {
   std::string name;
   Value payload;  // inline
   std::string id;
+};
+
+// Who decides, as the transport knows them.
+struct Voter {
+  std::string name;  // one person has one name, however they are connected
+  // All that stands for them among approvers: "user:ada", "user:uid:1000", "group:editors".
+  std::vector<std::string> may_as;
+};
+
+struct DecideTask {
+  std::string path;
+  uint64_t task = 0;
+  Verdict verdict = Verdict::kReject;
+  std::string digest;  // of what they were shown
+  int32_t round = 0;   // 0: that of the digest
+  std::string comment;
+  Value payload;  // inline; absent: what stands there
+  std::string request_id;
+  bool allow_self = false;
+  Voter voter;
+};
+
+struct DelegateTask {
+  std::string path;
+  uint64_t task = 0;
+  std::string to;  // "user:NAME"
+  std::string request_id;
+  Voter voter;
 };
 
 // A queued run's turn has come.
@@ -128,7 +164,7 @@ struct Command {
   uint64_t jitter_seed = 0;  // for the delay of a retry, if this command leads to one
   std::variant<StartRun, ReportResolution, ReportAttempt, FireTimer, CancelRun, SendSignal,
                AdmitRun, ReleaseStep, StopStep, RetryStep, SkipStep, DropStep, PauseRun,
-               ResumePaused>
+               ResumePaused, DecideTask, DelegateTask>
       wish;
 };
 

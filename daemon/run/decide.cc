@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "daemon/run/approval.h"
 #include "daemon/run/evolve.h"
 #include "daemon/run/intervene.h"
 #include "daemon/run/pending.h"
@@ -63,8 +64,20 @@ class Decision {
     }
     if (node.leaving) return Left(report);
     if (report.phase == ReportResolution::Phase::kRound) return Rounded(report, index);
-    return Entered(report, node, state_.plan->step(node.step));
+    if (report.ask && report.error.ok() && report.condition) {
+      return std::vector<Fact>{OpenTask(state_, index, *report.ask, now_)};
+    }
+    Facts facts = Entered(report, node, state_.plan->step(node.step));
+    const auto task = state_.tasks.find(index);
+    if (facts.ok() && task != state_.tasks.end()) {  // it cannot ask again
+      facts->insert(facts->begin(),
+                    TaskClosed{report.path, task->second.asked.task, TaskOutcome::kCancelled, {}});
+    }
+    return facts;
   }
+
+  Facts operator()(const DecideTask& wish) { return run::Decide(state_, wish, now_); }
+  Facts operator()(const DelegateTask& wish) { return run::Decide(state_, wish); }
 
   Facts operator()(const ReportAttempt& report) {
     const NodeIndex index = FindNode(state_, report.path);
@@ -85,6 +98,10 @@ class Decision {
     if (now_ < at) return absl::FailedPreconditionError("the timer came before its time");
     if (const auto wait = state_.waits.find(index); wait != state_.waits.end()) {
       return WaitedFor(wait->second, timer.path, state_.step_of(index));
+    }
+    if (const auto task = state_.tasks.find(index);
+        task != state_.tasks.end() && task->second.open) {
+      return TimeIsUp(state_, index, now_);
     }
     return std::vector<Fact>{
         StopRequested{timer.path, timer.reason,

@@ -68,6 +68,17 @@ template <>
 constexpr const char* kName<InputsChanged> = "InputsChanged";
 template <>
 constexpr const char* kName<StepReused> = "StepReused";
+constexpr const char* kName<TaskOpened> = "TaskOpened";
+template <>
+constexpr const char* kName<TaskDecided> = "TaskDecided";
+template <>
+constexpr const char* kName<TaskDelegated> = "TaskDelegated";
+template <>
+constexpr const char* kName<TaskEscalated> = "TaskEscalated";
+template <>
+constexpr const char* kName<TaskClosed> = "TaskClosed";
+template <>
+constexpr const char* kName<StepsRewound> = "StepsRewound";
 
 }  // namespace
 
@@ -88,6 +99,11 @@ const char* VerbName(Verb verb) {
 
 const char* OutcomeName(Outcome outcome) {
   static constexpr const char* kNames[] = {"succeeded", "failed", "stopped", "unknown"};
+  return kNames[static_cast<size_t>(outcome)];
+}
+
+const char* TaskOutcomeName(TaskOutcome outcome) {
+  static constexpr const char* kNames[] = {"approved", "rejected", "expired", "cancelled"};
   return kNames[static_cast<size_t>(outcome)];
 }
 

@@ -256,6 +256,77 @@ struct StepReused {
   std::vector<ReusedItem> done;
 };
 
+enum class Verdict : uint8_t { kApprove, kReject, kRequestChanges, kRespond };
+enum class TaskOutcome : uint8_t { kApproved, kRejected, kExpired, kCancelled };
+// "approved", "rejected", …
+const char* TaskOutcomeName(TaskOutcome outcome);
+
+// People are asked: an `approve` step begins to wait, or asks again in its next round. What the
+// fields mean is told in event.proto, as for all facts of tasks.
+struct TaskOpened {
+  std::string path;
+  uint64_t task = 0;  // its number within the daemon, the same in all rounds
+  int32_t round = 1, max_rounds = 0;
+  std::string title;
+  Value show;
+  std::string form;  // JSON Schema text
+  std::vector<std::string> approvers;
+  int32_t quorum = 1;
+  bool self_approval = false;
+  std::string initiator;
+  absl::Time until = absl::InfiniteFuture();
+  bool escalates = false;
+  std::vector<std::string> escalate_to;
+  std::string digest;
+  std::string rerun;      // id of a sibling
+  uint64_t previous = 0;  // seq of the TaskOpened of the round before
+};
+
+struct TaskDecided {
+  std::string path;
+  uint64_t task = 0;
+  int32_t round = 1;
+  Verdict verdict = Verdict::kReject;
+  std::string comment;
+  Value payload;              // inline: at most kSignalBytesMax
+  std::string shown, digest;  // what was seen, and what stands from now on
+  int32_t approvals = 0;      // of what stands
+  std::string voter;
+  std::string request_id;
+};
+
+struct TaskDelegated {
+  std::string path;
+  uint64_t task = 0;
+  std::string voter, to;
+  std::string request_id;
+};
+
+struct TaskEscalated {
+  std::string path;
+  uint64_t task = 0;
+  absl::Time until;
+  std::vector<std::string> to;
+};
+
+// Every task that was opened is closed once. Of an approved one the step goes on to its end;
+// otherwise the step's end follows.
+struct TaskClosed {
+  std::string path;
+  uint64_t task = 0;
+  TaskOutcome outcome = TaskOutcome::kCancelled;
+  Value output;
+};
+
+// Changes were asked for: these steps are as if they had not begun.
+struct StepsRewound {
+  std::string path;                // of the step that asked
+  std::vector<std::string> steps;  // paths
+  std::vector<uint64_t> tasks;     // of those, the ones that will ask again under their number
+  int32_t round = 1;               // that was not approved
+  std::string comment, by;
+};
+
 enum class Outcome : uint8_t { kSucceeded, kFailed, kStopped, kUnknown };
 const char* OutcomeName(Outcome outcome);
 
@@ -352,7 +423,9 @@ using Fact = std::variant<RunStarted, ForeachStarted, StepStarted, AttemptStarte
                           StopRequested, OutputsResolved, SectionStarted, RunFinished, RunAdmitted,
                           LoopDecided, CacheHit, WaitStarted, WaitEnded, SignalReceived, StepHeld,
                           StepReleased, Intervened, RunReopened, StepRequeued, StepMarked,
-                          RunPaused, RunResumed, LetterDropped, InputsChanged, StepReused>;
+                          RunPaused, RunResumed, LetterDropped, InputsChanged, StepReused,
+                          TaskOpened, TaskDecided, TaskDelegated, TaskEscalated, TaskClosed,
+                          StepsRewound>;
 
 struct Event {
   uint64_t seq = 0;   // 1, 2, 3, … within the run, without a gap

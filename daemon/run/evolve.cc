@@ -6,6 +6,7 @@
 
 #include "daemon/run/progress.h"
 #include "daemon/run/reopen.h"
+#include "daemon/run/rewind.h"
 #include "flowspec/check.h"
 
 namespace beamline::run {
@@ -78,6 +79,37 @@ class Fold {
     state_.signals.push_back({event_.seq, fact.name, fact.payload});
     if (!fact.id.empty()) state_.signal_ids.insert(fact.id);
   }
+
+  void operator()(const TaskOpened& fact) {
+    const NodeIndex index = Take(fact.path);
+    node(index).status = Status::kWaiting;
+    Apply(event_, &state_.tasks[index]);
+    ++state_.asking;
+    const Step& step = state_.step_of(index);
+    Wake(index, std::min({fact.until - event_.time, step.timeout, step.deadline}));
+  }
+
+  void operator()(const TaskDecided& fact) { Tell(fact.path); }
+  void operator()(const TaskDelegated& fact) { Tell(fact.path); }
+
+  void operator()(const TaskEscalated& fact) {
+    const NodeIndex index = Tell(fact.path);
+    const Step& step = state_.step_of(index);
+    const absl::Duration gone = event_.time - state_.tasks.at(index).opened_at;
+    Wake(index, std::min({fact.until - event_.time, step.timeout - gone, step.deadline - gone}));
+  }
+
+  void operator()(const TaskClosed& fact) {
+    if (fact.outcome != TaskOutcome::kApproved) {  // what becomes of the step follows
+      return ForgetTask(state_, FindNode(state_, fact.path));
+    }
+    const NodeIndex index = Take(fact.path);
+    Forgive(state_, index, OwedKind::kWake);
+    node(index).output = fact.output;
+    LeaveWait(state_, index);
+  }
+
+  void operator()(const StepsRewound& fact) { Rewind(state_, fact); }
 
   void operator()(const StepHeld& fact) {
     const NodeIndex index = Take(fact.path);
@@ -229,6 +261,14 @@ class Fold {
     CHECK(index >= 0);
     ClearDue(state_, index);
     Forgive(state_, index, OwedKind::kResolve);
+    return index;
+  }
+
+  // The node whose task the event is about.
+  NodeIndex Tell(const std::string& path) {
+    const NodeIndex index = FindNode(state_, path);
+    CHECK(state_.tasks.contains(index));
+    Apply(event_, &state_.tasks.at(index));
     return index;
   }
 

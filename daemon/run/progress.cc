@@ -35,10 +35,11 @@ NodeIndex AllocateBlock(RunState& state, int32_t size) {
   return first;
 }
 
-// Frees the node of an item with all that is below it.
+// Frees a node's place with all that is below it.
 void FreeTree(RunState& state, NodeIndex index) {
   FreeBelow(state, index);
   At(state, index) = Node();
+  state.feedback.erase(index);
 }
 
 // Frees the node of an item that nothing will read any more.
@@ -79,10 +80,11 @@ std::string BlockedReason(const Need& need, const Step& needed, Status status) {
       status == Status::kFailed ? "failed" : absl::StrCat("was ", StatusName(status)));
 }
 
-// Counts down the edge from `over`, a sibling that is over, to `dependent`.
+// Counts down the edge from `over`, a sibling, to `dependent`, if it is over.
 void CloseEdge(RunState& state, NodeIndex dependent, int32_t over, Status status) {
   Node& node = At(state, dependent);
   if (node.status != Status::kPending || node.due || node.open_needs == 0) return;
+  if (!IsTerminal(status)) return;
   const Step& needed = state.plan->step(over);
   for (const Need& need : state.plan->step(node.step).needs) {
     if (need.step != over) continue;
@@ -194,7 +196,19 @@ void Enter(RunState& state, NodeIndex index) {
 }
 
 void FreeBelow(RunState& state, NodeIndex index) {
-  state.fans.erase(index);  // its items, too, are free already
+  if (const auto fan = state.fans.find(index); fan != state.fans.end()) {
+    std::vector<NodeIndex>
+        items;  // by item, so that their places are free in the same order always
+    for (int32_t i = 0; i < fan->second.next; ++i) {
+      const auto item = fan->second.node_of_item.find(i);
+      if (item != fan->second.node_of_item.end()) items.push_back(item->second);
+    }
+    for (const NodeIndex last : {fan->second.last, fan->second.before}) {
+      if (std::find(items.begin(), items.end(), last) == items.end()) items.push_back(last);
+    }
+    state.fans.erase(index);
+    for (const NodeIndex item : items) FreeItem(state, item);
+  }
   const NodeIndex first = std::exchange(At(state, index).first_child, -1);
   if (first < 0) return;
   const auto size = static_cast<int32_t>(state.plan->children(state.node(index).step).size());
@@ -207,6 +221,12 @@ int32_t AttemptsBelow(const RunState& state, NodeIndex index) {
   int32_t most = node.attempt;
   if (const auto fan = state.fans.find(index); fan != state.fans.end()) {
     for (const Item& item : fan->second.done) most = std::max(most, item.attempts);
+    for (int32_t i = 0; fan->second.live > 0 && i < fan->second.next; ++i) {
+      const auto live = fan->second.node_of_item.find(i);
+      if (live != fan->second.node_of_item.end()) {
+        most = std::max(most, AttemptsBelow(state, live->second));
+      }
+    }
   }
   if (node.first_child < 0) return most;
   const auto size = static_cast<NodeIndex>(state.plan->children(node.step).size());
@@ -316,6 +336,7 @@ void LeaveStandstill(RunState& state, NodeIndex index) {
   }
   if (node.held) --state.held;
   node.held = false;
+  ForgetTask(state, index);
   const auto wait = state.waits.find(index);
   if (wait == state.waits.end()) return;
   state.listening.erase({wait->second.signal, index});
@@ -323,6 +344,13 @@ void LeaveStandstill(RunState& state, NodeIndex index) {
 }
 
 void OpenUndo(RunState& state) { UndoNext(state); }
+
+void ForgetTask(RunState& state, NodeIndex index) {
+  const auto task = state.tasks.find(index);
+  if (task == state.tasks.end()) return;
+  if (task->second.open) --state.asking;
+  state.tasks.erase(task);
+}
 
 void LeaveWait(RunState& state, NodeIndex index) {
   LeaveStandstill(state, index);

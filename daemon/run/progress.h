@@ -52,7 +52,7 @@ void Enter(RunState& state, NodeIndex node);
 // The node is not parked, held or waiting any more; its status is for the caller to set.
 void LeaveStandstill(RunState& state, NodeIndex node);
 
-// Frees all that is below a step that is over. What is kept for compensations stays.
+// Frees all that is below a step, which is over or given up.
 void FreeBelow(RunState& state, NodeIndex node);
 
 // The largest number that an attempt at or below the node has had.
@@ -66,6 +66,9 @@ bool FailsParent(const RunState& state, NodeIndex node);
 
 // The error of what is above a step that failed.
 Error ErrorAbove(const RunState& state, NodeIndex failed);
+
+// The task of this node, if it has one, is not asked any more.
+void ForgetTask(RunState& state, NodeIndex node);
 
 // Every child of this container (or item of this foreach) is over.
 void Leave(RunState& state, NodeIndex container);

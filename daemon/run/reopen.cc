@@ -19,27 +19,13 @@ constexpr OwedKind kAllOwed[] = {OwedKind::kResolve, OwedKind::kRun, OwedKind::k
 
 Node& At(RunState& state, NodeIndex i) { return state.nodes[static_cast<size_t>(i)]; }
 
-// Nothing of what the step was remains, but for how often it was tried.
 void Renew(RunState& state, NodeIndex index) {
   LeaveStandstill(state, index);
   for (OwedKind kind : kAllOwed) Forgive(state, index, kind);
   ClearDue(state, index);
-  const int32_t attempts = AttemptsBelow(state, index);
-  const bool leaf = !state.node(index).is_fan && state.step_of(index).children.empty();
-  const bool had_effect =
-      leaf ? state.node(index).status == Status::kSucceeded : attempts > state.node(index).attempt;
-  FreeBelow(state, index);
-  const Node old = std::exchange(At(state, index), Node());
-  Node& node = At(state, index);
-  node.step = old.step;
-  node.parent = old.parent;
-  node.item = old.item;
-  node.is_fan = old.is_fan;
-  node.released = old.released;
-  node.attempt = attempts;
-  node.times = old.times + (had_effect ? 1 : 0);
   state.turns.erase(index);
   state.cache_keys.erase(index);
+  StartOver(state, index);
 }
 
 void Wake(RunState& state, NodeIndex index, absl::Duration after, absl::Time now) {
@@ -200,6 +186,23 @@ FanItem FindItem(const RunState& state, std::string_view path) {
     return {};
   }
   return found;
+}
+
+void StartOver(RunState& state, NodeIndex index) {
+  const int32_t attempts = AttemptsBelow(state, index);
+  const bool leaf = !state.node(index).is_fan && state.step_of(index).children.empty();
+  const bool had_effect =
+      leaf ? state.node(index).status == Status::kSucceeded : attempts > state.node(index).attempt;
+  FreeBelow(state, index);
+  const Node old = std::exchange(At(state, index), Node());
+  Node& node = At(state, index);
+  node.step = old.step;
+  node.parent = old.parent;
+  node.item = old.item;
+  node.is_fan = old.is_fan;
+  node.released = old.released;
+  node.attempt = attempts;
+  node.times = old.times + (had_effect ? 1 : 0);
 }
 
 void Reopen(RunState& state, const RunReopened& fact, absl::Time now) {

@@ -13,6 +13,10 @@ void Reopen(RunState& state, const RunReopened& fact, absl::Time now);
 void Requeue(RunState& state, const StepRequeued& fact, absl::Time now);
 void MarkDone(RunState& state, const StepMarked& fact, absl::Time now);
 
+// Nothing of what the step was remains, but for how often it was tried; all below it is gone. What
+// it waits for or is owed has been given up. The caller counts it among its siblings again.
+void StartOver(RunState& state, NodeIndex node);
+
 // The steps of a section that ran before begin anew.
 void OpenSectionAgain(RunState& state, flowspec::Section section);
 

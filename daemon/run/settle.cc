@@ -1,6 +1,8 @@
 // One fact per entry of RunState::due.
 #include "daemon/run/settle.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "daemon/run/progress.h"
 
@@ -43,7 +45,7 @@ StepFinished EndOf(const RunState& state, NodeIndex index) {
   } else if (!step.children.empty()) {
     const auto last = node.first_child + static_cast<NodeIndex>(step.children.size()) - 1;
     fact.output = state.node(last).output;
-  } else if (step.kind == StepKind::kWait) {
+  } else if (step.kind == StepKind::kWait || step.kind == StepKind::kApprove) {
     fact.output = node.output;
   }
   return fact;
@@ -121,8 +123,16 @@ Fact FactFor(const RunState& state, const Due& due) {
 std::vector<Event> Settle(const RunState& state, absl::Time now) {
   std::vector<Event> events;
   events.reserve(state.due.size());
+  const auto add = [&](Fact fact) {
+    events.push_back({state.seq + events.size() + 1, now, "system", std::move(fact)});
+  };
   for (const Due& due : state.due) {
-    events.push_back({state.seq + events.size() + 1, now, "system", FactFor(state, due)});
+    const bool ends = due.kind == DueKind::kSkip || due.kind == DueKind::kCancel;
+    if (const auto task = state.tasks.find(due.node); ends && task != state.tasks.end()) {
+      add(TaskClosed{
+          PathOf(state, due.node), task->second.asked.task, TaskOutcome::kCancelled, {}});
+    }
+    add(FactFor(state, due));
   }
   return events;
 }

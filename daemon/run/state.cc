@@ -114,7 +114,7 @@ NodeIndex FindVisible(const RunState& state, NodeIndex from, std::string_view id
 Status RunStatusOf(const RunState& state) {
   if (state.status != Status::kRunning) return state.status;
   if (state.paused) return Status::kPaused;
-  const bool waits = state.parked > 0 || state.held > 0 || !state.waits.empty();
+  const bool waits = state.parked > 0 || state.held > 0 || state.asking > 0 || !state.waits.empty();
   return waits && state.busy == 0 && state.due.empty() ? Status::kWaiting : Status::kRunning;
 }
 
@@ -147,6 +147,17 @@ std::string Dump(const RunState& state) {
   for (const auto& [index, wait] : state.waits) {
     absl::StrAppend(&out, "wait ", index, " until=", absl::ToUnixNanos(wait.until),
                     " signal=", wait.signal, " match=", wait.match, " schema=", wait.schema, "\n");
+  }
+  for (const auto& [index, task] : state.tasks) {
+    absl::StrAppend(&out, "task ", index, " t", task.asked.task, " round=", task.asked.round,
+                    " open=", task.open, " escalated=", task.escalated, " at=", task.opened_seq,
+                    " until=", absl::ToUnixNanos(task.until), " digest=", task.digest,
+                    " payload=", DumpValue(task.payload), " decisions=", task.decisions.size(),
+                    " delegations=", task.delegations.size(), " asking=", state.asking, "\n");
+  }
+  for (const auto& [index, said] : state.feedback) {
+    absl::StrAppend(&out, "feedback ", index, " ", said.round, " ", said.by, ": ", said.comment,
+                    "\n");
   }
   for (const auto& [index, turn] : state.turns)
     absl::StrAppend(&out, "turn ", index, " ", turn, "\n");

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "daemon/run/event.h"
 #include "daemon/run/plan.h"
+#include "daemon/run/task.h"
 
 namespace beamline::run {
 
@@ -90,6 +91,12 @@ struct Signal {
   Value payload;
 };
 
+// What was said when a step was started over: `feedback` for it and what is below it.
+struct Feedback {
+  std::string comment, by;
+  int32_t round = 1;  // that was not approved
+};
+
 struct Owed {
   NodeIndex node = kRunNode;
   OwedKind kind = OwedKind::kResolve;
@@ -133,6 +140,9 @@ struct RunState {
   std::vector<Signal> signals;
   absl::btree_set<std::string> signal_ids;  // of all that came
   int32_t held = 0;
+  absl::btree_map<NodeIndex, Task> tasks;              // open, or to be asked again
+  int32_t asking = 0;                                  // those that are open
+  absl::btree_map<NodeIndex, Feedback> feedback;       // by the step that was started over
   absl::btree_map<NodeIndex, std::string> turns;       // by node that has one, until it is over
   absl::btree_map<NodeIndex, std::string> cache_keys;  // by node whose output is to be cached
   std::vector<NodeIndex> undoable;  // what succeeded and has a `compensate`, in that order

@@ -76,6 +76,7 @@ void MemoryStore::Add(const RunEvents& events) {
     cache_[{run.row.tenant, entry.key}] = {events.id, entry};
   }
   for (const run::DeadLetterChange& change : events.dead_letters) Apply(run, change);
+  ApplyTasks(run.row, events.events);
   if (events.row && ports::IsFinished(run.row.status)) Owe(run.row);
 }
 
@@ -249,6 +250,7 @@ absl::Status MemoryStore::DeleteRun(const run::RunId& id) {
   std::erase_if(keys_, [&](const auto& entry) { return entry.second.id == id; });
   std::erase_if(cache_, [&](const auto& entry) { return entry.second.id == id; });
   for (const auto& [path, number] : run->second.letters) letters_.erase(number);
+  std::erase_if(tasks_, [&](const auto& entry) { return entry.second.row.run == id; });
   runs_.erase(run);
   return absl::OkStatus();
 }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -11,10 +12,11 @@
 #include "daemon/ports/event_store.h"
 #include "daemon/ports/flow_registry.h"
 #include "daemon/ports/mutex.h"
+#include "daemon/ports/task_index.h"
 
 namespace beamline::store {
 
-class MemoryStore : public ports::EventStore, public ports::FlowRegistry {
+class MemoryStore : public ports::EventStore, public ports::FlowRegistry, public ports::TaskIndex {
  public:
   absl::Status Append(absl::Span<const ports::RunEvents> batch) override;
   absl::StatusOr<std::vector<run::Event>> Read(const run::RunId& id, uint64_t after_seq,
@@ -63,6 +65,13 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry {
   absl::StatusOr<std::vector<ports::DueStart>> ListDue() const override;
   uint64_t due_by_runs() const override { return due_by_runs_; }
 
+  // TaskIndex (memory_tasks.cc).
+  absl::StatusOr<std::vector<ports::TaskRow>> ListTasks(
+      const ports::TaskQuery& query) const override;
+  absl::StatusOr<uint64_t> CountTasks(const std::string& tenant) const override;
+  absl::StatusOr<ports::TaskRow> GetTask(const std::string& tenant, uint64_t task) const override;
+  absl::StatusOr<uint64_t> LastTask() const override;
+
  private:
   struct Stored {
     ports::RunRow row;
@@ -84,6 +93,8 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ReplaceTriggers(const Name& name, const std::vector<ports::TriggerSpec>& specs,
                        absl::Time at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ApplyTasks(const ports::RunRow& row, absl::Span<const run::Event> events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Owes starts to what waits for the end of this run.
   void Owe(const ports::RunRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -98,6 +109,13 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry {
   };
   std::map<std::tuple<std::string, std::string, std::string>, KeyOwner> keys_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<std::string, std::string>, Cached> cache_ ABSL_GUARDED_BY(mu_);
+  struct StoredTask {
+    ports::TaskRow row;
+    std::string barred;
+    std::set<std::string> voters;
+  };
+  std::map<uint64_t, StoredTask> tasks_ ABSL_GUARDED_BY(mu_);
+  uint64_t last_task_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<Name, std::vector<ports::FlowVersion>> versions_ ABSL_GUARDED_BY(mu_);  // oldest first
   std::map<std::pair<std::string, std::string>, ports::FlowVersion> flow_requests_
       ABSL_GUARDED_BY(mu_);

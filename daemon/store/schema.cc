@@ -165,6 +165,41 @@ CREATE TABLE dead_letters (
 CREATE INDEX dead_letters_of_tenant ON dead_letters (tenant, letter_no);
 CREATE INDEX dead_letters_of_flow ON dead_letters (tenant, flow_name, letter_no);
 )sql",
+    // Tasks of `approve` steps. A number is never given twice, hence AUTOINCREMENT. task_voters
+    // holds whom open tasks ask ("user:ada", "group:editors", "*"); `barred` may not decide
+    // although asked: who started the run.
+    R"sql(
+CREATE TABLE tasks (
+  task       INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant     TEXT NOT NULL,
+  run_no     INTEGER NOT NULL,
+  seq        INTEGER NOT NULL,    -- of the TaskOpened of the round
+  path       TEXT NOT NULL,
+  state      TEXT NOT NULL,
+  title      TEXT NOT NULL,
+  round      INTEGER NOT NULL,
+  max_rounds INTEGER NOT NULL,
+  quorum     INTEGER NOT NULL,
+  approvals  INTEGER NOT NULL,
+  initiator  TEXT NOT NULL,
+  barred     TEXT NOT NULL,
+  opened_at  INTEGER NOT NULL,
+  until      INTEGER,             -- null: never
+  escalated  INTEGER NOT NULL,
+  digest     TEXT NOT NULL
+);
+CREATE INDEX tasks_open ON tasks (tenant, task) WHERE state = 'open';
+CREATE INDEX tasks_of_run ON tasks (run_no);
+
+CREATE TABLE task_voters (
+  tenant TEXT NOT NULL,
+  voter  TEXT NOT NULL,
+  task   INTEGER NOT NULL,
+  barred TEXT NOT NULL,
+  PRIMARY KEY (tenant, voter, task)
+) WITHOUT ROWID;
+CREATE INDEX task_voters_of_task ON task_voters (task);
+)sql",
 };
 static_assert(std::size(kMigrations) == kSchemaVersion);
 

@@ -123,6 +123,9 @@ absl::Status SqliteStore::Prepare() {
   if (!runs.ok()) return runs.status();
   absl::StatusOr<DeadLetterWriter> letters = DeadLetterWriter::Prepare(db_);
   if (!letters.ok()) return letters.status();
+  absl::StatusOr<TaskWriter> tasks = TaskWriter::Prepare(db_);
+  if (!tasks.ok()) return tasks.status();
+  tasks_ = *std::move(tasks);
   begin_ = *std::move(begin);
   commit_ = *std::move(commit);
   log_ = *std::move(log);
@@ -190,6 +193,7 @@ absl::Status SqliteStore::AppendRun(const RunEvents& events) {
   for (const run::DeadLetterChange& change : events.dead_letters) {
     if (absl::Status s = letters_.Apply(live->run_no, change); !s.ok()) return s;
   }
+  if (absl::Status s = tasks_.Write(live->run_no, events.events); !s.ok()) return s;
   if (row && ports::IsFinished(row->status)) {
     live_.erase(events.id);
     return Owe(live->run_no, *row);
@@ -273,6 +277,7 @@ absl::Status SqliteStore::DeleteRun(const run::RunId& id) {
   return Transact([&] {
     if (absl::Status s = log_.DeleteRun((*found)->run_no); !s.ok()) return s;
     if (absl::Status s = letters_.DeleteRun((*found)->run_no); !s.ok()) return s;
+    if (absl::Status s = tasks_.DeleteRun((*found)->run_no); !s.ok()) return s;
     return runs_.Delete((*found)->run_no);
   });
 }
@@ -396,6 +401,32 @@ absl::StatusOr<ports::FlowSource> SqliteStore::GetFlow(const std::string& digest
   if (!flow.ok()) return flow.status();
   if (!*flow) return absl::NotFoundError("no flow with the digest " + digest);
   return **std::move(flow);
+}
+
+absl::StatusOr<std::vector<ports::TaskRow>> SqliteStore::ListTasks(
+    const ports::TaskQuery& query) const {
+  auto reader = readers_.Lend();
+  if (!reader.ok()) return reader.status();
+  return store::ListTasks((*reader)->db, query);
+}
+
+absl::StatusOr<uint64_t> SqliteStore::CountTasks(const std::string& tenant) const {
+  auto reader = readers_.Lend();
+  if (!reader.ok()) return reader.status();
+  return store::CountTasks((*reader)->db, tenant);
+}
+
+absl::StatusOr<ports::TaskRow> SqliteStore::GetTask(const std::string& tenant,
+                                                    uint64_t task) const {
+  auto reader = readers_.Lend();
+  if (!reader.ok()) return reader.status();
+  return FindTask((*reader)->db, tenant, task);
+}
+
+absl::StatusOr<uint64_t> SqliteStore::LastTask() const {
+  auto reader = readers_.Lend();
+  if (!reader.ok()) return reader.status();
+  return store::LastTask((*reader)->db);
 }
 
 }  // namespace beamline::store

@@ -16,15 +16,17 @@
 #include "daemon/ports/event_store.h"
 #include "daemon/ports/flow_registry.h"
 #include "daemon/store/dead_letter_table.h"
+#include "daemon/ports/task_index.h"
 #include "daemon/store/file.h"
 #include "daemon/store/log_table.h"
 #include "daemon/store/reader_pool.h"
 #include "daemon/store/run_table.h"
 #include "daemon/store/sqlite.h"
+#include "daemon/store/task_table.h"
 
 namespace beamline::store {
 
-class SqliteStore : public ports::EventStore, public ports::FlowRegistry {
+class SqliteStore : public ports::EventStore, public ports::FlowRegistry, public ports::TaskIndex {
  public:
   struct Options {
     std::string vfs;  // SQLite's name of a registered one; empty = the default
@@ -90,6 +92,13 @@ class SqliteStore : public ports::EventStore, public ports::FlowRegistry {
   absl::StatusOr<std::vector<ports::DueStart>> ListDue() const override;
   uint64_t due_by_runs() const override { return due_by_runs_; }
 
+  // TaskIndex.
+  absl::StatusOr<std::vector<ports::TaskRow>> ListTasks(
+      const ports::TaskQuery& query) const override;
+  absl::StatusOr<uint64_t> CountTasks(const std::string& tenant) const override;
+  absl::StatusOr<ports::TaskRow> GetTask(const std::string& tenant, uint64_t task) const override;
+  absl::StatusOr<uint64_t> LastTask() const override;
+
  private:
   SqliteStore(Fd lock, Connection db, std::string path, const Options& options);
   absl::Status Prepare();
@@ -121,6 +130,7 @@ class SqliteStore : public ports::EventStore, public ports::FlowRegistry {
   LogWriter log_;
   RunWriter runs_;
   DeadLetterWriter letters_;
+  TaskWriter tasks_;
   absl::flat_hash_map<run::RunId, Live> live_;
   absl::flat_hash_set<std::string> flows_;    // digests known to be stored
   absl::flat_hash_set<std::string> awaited_;  // flows, as tenant/name, that triggers wait for

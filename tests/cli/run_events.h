@@ -112,6 +112,21 @@ class RunEvents {
     fact->set_reason(reason);
     return *this;
   }
+  RunEvents& Asked(const std::string& path, uint64_t task, int round = 1) {
+    v1::TaskOpened* fact = Add().mutable_task_opened();
+    fact->set_path(path);
+    fact->set_task(task);
+    fact->set_round(round);
+    fact->set_max_rounds(3);
+    fact->set_title("Publish?");
+    return *this;
+  }
+  RunEvents& Rewound(const std::string& path, std::initializer_list<std::string> steps) {
+    v1::StepsRewound* fact = Add().mutable_steps_rewound();
+    fact->set_path(path);
+    for (const std::string& step : steps) fact->add_steps(step);
+    return *this;
+  }
   RunEvents& Ended(const std::string& path, v1::Status status, const std::string& output = "") {
     v1::StepFinished* fact = Add().mutable_step_finished();
     fact->set_path(path);

@@ -209,5 +209,40 @@ TEST_CASE("a hundred thousand items fold quickly") {
   CHECK(view.CountItems(view.run().steps(0)).succeeded == kItems);
 }
 
+TEST_CASE("a step that asks waits for a person; one that is started over has not begun") {
+  RunEvents events;
+  events
+      .Start("article", {{.id = "draft", .kind = "do", .foreach = true},
+                         {.id = "write", .parent = 0},
+                         {.id = "review", .kind = "approve", .needs = {"draft"}},
+                         {.id = "publish", .needs = {"review"}}})
+      .Foreach("draft", "[\"a\",\"b\"]", 2)
+      .StepStarted("draft[0]")
+      .Attempt("draft[0]/write")
+      .Succeeded("draft[0]/write")
+      .Ended("draft[0]", v1::STATUS_SUCCEEDED)
+      .StepStarted("draft[1]")
+      .Asked("draft[1]/write", 7)
+      .Ended("draft", v1::STATUS_SUCCEEDED, "[1]")
+      .Asked("review", 31);
+  RunView asks = events.View();
+  CHECK(StatusOf(asks) == "waiting");
+  CHECK(asks.run().steps(1).task() == 31);
+  CHECK(asks.run().steps(1).max_rounds() == 3);
+  RunView again = events.Rewound("review", {"draft", "review"}).View();
+  CHECK(StatusOf(again) == "running");
+  const v1::Step& draft = again.run().steps(0);
+  CHECK(draft.status() == v1::STATUS_PENDING);
+  CHECK(!draft.has_output());
+  CHECK(draft.items_size() == 0);
+  CHECK(again.run().steps(1).status() == v1::STATUS_PENDING);
+  RunView second = events.Foreach("draft", "", 0)
+                       .Ended("draft", v1::STATUS_SUCCEEDED)
+                       .Asked("review", 31, 2)
+                       .View();
+  CHECK(StatusOf(second) == "waiting");
+  CHECK(second.run().steps(1).round() == 2);
+}
+
 }  // namespace
 }  // namespace beamline::cli

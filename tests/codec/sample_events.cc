@@ -130,6 +130,33 @@ struct Shower {
     }
     return line;
   }
+  std::string operator()(const run::TaskOpened& f) const {
+    std::string line = Line(f.path, static_cast<int64_t>(f.task), f.round, f.max_rounds, f.title,
+                            f.show, f.form, f.quorum, static_cast<int32_t>(f.self_approval),
+                            f.initiator, f.until, static_cast<int32_t>(f.escalates), f.digest,
+                            f.rerun, static_cast<int64_t>(f.previous));
+    return absl::StrCat(line, " ", absl::StrJoin(f.approvers, ","), " ",
+                        absl::StrJoin(f.escalate_to, ","));
+  }
+  std::string operator()(const run::TaskDecided& f) const {
+    return Line(f.path, static_cast<int64_t>(f.task), f.round, static_cast<int32_t>(f.verdict),
+                f.comment, f.payload, f.shown, f.digest, f.approvals, f.voter, f.request_id);
+  }
+  std::string operator()(const run::TaskDelegated& f) const {
+    return Line(f.path, static_cast<int64_t>(f.task), f.voter, f.to, f.request_id);
+  }
+  std::string operator()(const run::TaskEscalated& f) const {
+    return absl::StrCat(Line(f.path, static_cast<int64_t>(f.task), f.until), " ",
+                        absl::StrJoin(f.to, ","));
+  }
+  std::string operator()(const run::TaskClosed& f) const {
+    return Line(f.path, static_cast<int64_t>(f.task), std::string(run::TaskOutcomeName(f.outcome)),
+                f.output);
+  }
+  std::string operator()(const run::StepsRewound& f) const {
+    return absl::StrCat(Line(f.path, f.round, f.comment, f.by), " ", absl::StrJoin(f.steps, ","),
+                        " ", absl::StrJoin(f.tasks, ","));
+  }
 };
 
 run::RunStarted SampleStart() {
@@ -214,6 +241,29 @@ std::vector<run::Event> SampleEvents() {
                       2,
                       {{0, run::Status::kSucceeded, value, {}, {}},
                        {1, run::Status::kFailed, {}, error, SampleFinish().artifacts}}},
+      run::TaskOpened{.path = "review",
+                      .task = 31,
+                      .round = 2,
+                      .max_rounds = 3,
+                      .title = "Publish?",
+                      .show = value,
+                      .form = R"({"type":"object"})",
+                      .approvers = {"user:ada", "group:editors"},
+                      .quorum = 2,
+                      .self_approval = true,
+                      .initiator = "uid:1000",
+                      .until = at + absl::Hours(48),
+                      .escalates = true,
+                      .escalate_to = {"group:leads"},
+                      .digest = kDigest,
+                      .rerun = "draft",
+                      .previous = 7},
+      run::TaskDecided{"review", 31, 2, run::Verdict::kRespond, "fine", value, kDigest, "9f86d081",
+                       1, "ada", "req-9"},
+      run::TaskDelegated{"review", 31, "grace", "user:bob", "req-10"},
+      run::TaskEscalated{"review", 31, at + absl::Hours(96), {"group:leads"}},
+      run::TaskClosed{"review", 31, run::TaskOutcome::kApproved, value},
+      run::StepsRewound{"review", {"draft", "review"}, {31, 32}, 2, "cite a source", "ada"},
   };
   std::vector<run::Event> events;
   for (const run::Fact& fact : facts) {

@@ -94,6 +94,7 @@ void Bench::Boot() {
   executor = std::make_unique<FakeExecutor>();
   EngineOptions options;
   options.attempts_max = attempts_max_;
+  options.last_task = *disk.LastTask();
   options.fatal = [this](const absl::Status& status) { fatal.push_back(status); };
   engine = std::make_unique<Engine>(World{disk, blobs, evaluator, *executor, vault, clock},
                                     std::move(options));

@@ -92,6 +92,23 @@ TEST_CASE("mistakes in the file are told with their place") {
   CHECK(load("# nothing\n").ok());
 }
 
+TEST_CASE("who belongs to which group is said in the file") {
+  rpc_testing::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/b.yaml";
+  const auto load = [&](const char* text) {
+    std::ofstream(path) << text;
+    return Load({"--config", path});
+  };
+  const auto config = load("groups: {editors: [ada, 'cert:ci@acme'], ops: []}\n");
+  REQUIRE(config.ok());
+  CHECK(config->groups.at("editors") == std::vector<std::string>{"ada", "cert:ci@acme"});
+  CHECK(config->groups.at("ops").empty());
+  CHECK(ErrorOf(load("groups: [ada]\n")) ==
+        path + ":1:1: groups maps names to lists of people, as in {editors: [ada, grace]}");
+  CHECK_FALSE(load("groups: {editors: ada}\n").ok());
+  CHECK_FALSE(load("groups: {editors: [{name: ada}]}\n").ok());
+}
+
 TEST_CASE("workers that are called are named in the file, on this machine") {
   rpc_testing::TemporaryDirectory directory;
   const std::string path = directory.path() + "/b.yaml";

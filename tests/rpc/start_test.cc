@@ -114,7 +114,7 @@ TEST_CASE_FIXTURE(Fixture, "a valid flow that this release cannot run is told ap
   v1::StartRunRequest request;
   request.set_flow_source(
       "beamline: flow/v1\nname: later\nsteps:\n"
-      "  - {id: ask, approve: {title: 'Ship it?'}}\n");
+      "  - {id: mend, agent: {model: local/m, prompt: 'Mend it.'}}\n");
   CHECK(Refuse(request, absl::StatusCode::kInvalidArgument).reason == "FLOW_NOT_EXECUTABLE");
 }
 

@@ -2,6 +2,7 @@
 #include "tests/run/describe.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace beamline::run {
 namespace {
@@ -78,6 +79,38 @@ struct Teller {
     return absl::StrCat(f.path, f.signal > 0 ? absl::StrCat(" by signal ", f.signal) : " by time");
   }
   std::string operator()(const SignalReceived& f) { return absl::StrCat(f.name, Text(f.payload)); }
+  std::string operator()(const TaskOpened& f) {
+    std::string text = absl::StrCat(f.path, " t", f.task, " round ", f.round);
+    if (f.max_rounds > 0) absl::StrAppend(&text, "/", f.max_rounds);
+    absl::StrAppend(&text, " \"", f.title, "\"", Text(f.show), " digest ", f.digest.substr(0, 6));
+    if (f.quorum > 1) absl::StrAppend(&text, " quorum ", f.quorum);
+    if (f.until != absl::InfiniteFuture()) absl::StrAppend(&text, " until ", At(f.until));
+    if (f.previous > 0) absl::StrAppend(&text, " after event ", f.previous);
+    return text;
+  }
+  std::string operator()(const TaskDecided& f) {
+    static constexpr const char* kVerdicts[] = {"approve", "reject", "request-changes", "respond"};
+    std::string text = absl::StrCat(f.path, " t", f.task, " round ", f.round, " ", f.voter, ": ",
+                                    kVerdicts[static_cast<size_t>(f.verdict)], Text(f.payload));
+    if (!f.comment.empty()) absl::StrAppend(&text, " \"", f.comment, "\"");
+    if (f.digest != f.shown) absl::StrAppend(&text, " digest ", f.digest.substr(0, 6));
+    if (f.approvals > 0) absl::StrAppend(&text, ", ", f.approvals, " so far");
+    return text;
+  }
+  std::string operator()(const TaskDelegated& f) {
+    return absl::StrCat(f.path, " t", f.task, " ", f.voter, " to ", f.to);
+  }
+  std::string operator()(const TaskEscalated& f) {
+    return absl::StrCat(f.path, " t", f.task, " until ", At(f.until), " to ",
+                        absl::StrJoin(f.to, " "));
+  }
+  std::string operator()(const TaskClosed& f) {
+    return absl::StrCat(f.path, " t", f.task, " ", TaskOutcomeName(f.outcome), Text(f.output));
+  }
+  std::string operator()(const StepsRewound& f) {
+    return absl::StrCat("for ", f.path, ": ", absl::StrJoin(f.steps, " "), " because ", f.by,
+                        " said \"", f.comment, "\" in round ", f.round);
+  }
   std::string operator()(const StepHeld& f) { return f.path; }
   std::string operator()(const StepReleased& f) { return f.path; }
   std::string operator()(const Intervened& f) {

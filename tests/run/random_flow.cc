@@ -22,6 +22,7 @@ class Writer {
         "beamline: flow/v1\nname: random\ninputs: {go: {type: boolean, default: true}, list: "
         "{type: array, default: []}}\n";
     if (random_.Chance(20)) yaml += "timeout: 5m\n";
+    asks_ = random_.Chance(60);
     yaml += "steps:\n" + List(1 + random_.Below(5), 1, true);
     if (random_.Chance(40)) yaml += "on_failure:\n" + List(1, 1, true);
     if (random_.Chance(50)) yaml += "finally:\n" + List(1 + random_.Below(2), 1, true);
@@ -35,7 +36,8 @@ class Writer {
     std::vector<std::string> before;
     for (uint64_t i = 0; i < count; ++i) {
       const std::string id = absl::StrCat("s", ++steps_);
-      yaml += Step(id, before, depth, ordered);
+      const bool ask = asks_ && ordered && !before.empty() && random_.Chance(50);
+      yaml += ask ? Question(id, before.back(), depth) : Step(id, before, depth, ordered);
       before.push_back(id);
     }
     return yaml;
@@ -55,7 +57,7 @@ class Writer {
     } else if (random_.Chance(15)) {
       add(absl::StrCat("loop: {until: inputs.go, max: ", 1 + random_.Below(4), "}"));
     }
-    if (random_.Chance(20)) {
+    if (!asks_ && random_.Chance(20)) {  // what runs again must not have to be undone
       add(random_.Chance(70) ? "compensate: {run: ./undo}"
                              : "compensate: {do: [{id: u" + id + ", run: ./undo}]}");
     }
@@ -81,6 +83,15 @@ class Writer {
     return yaml;
   }
 
+  // People are asked about the step before, which may have to run again.
+  std::string Question(const std::string& id, const std::string& before, int depth) {
+    const std::string pad(static_cast<size_t>(depth * 2), ' ');
+    std::string yaml = absl::StrCat(pad, "- id: ", id, "\n");
+    if (random_.Chance(20)) absl::StrAppend(&yaml, pad, "  on_error: continue\n");
+    absl::StrAppend(&yaml, pad, "  approve: {title: ok, on_changes: {rerun: ", before, "}}\n");
+    return yaml;
+  }
+
   std::string Needs(const std::vector<std::string>& before) {
     static constexpr const char* kWhen[] = {"success", "failure", "done"};
     std::vector<std::string> needs;
@@ -94,6 +105,7 @@ class Writer {
 
   Random& random_;
   int steps_ = 0;
+  bool asks_ = false;
 };
 
 }  // namespace

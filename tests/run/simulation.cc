@@ -58,7 +58,7 @@ class World {
   bool Over() const {
     return !result_.violation.empty() || IsTerminal(state_.status) ||
            (RunStatusOf(state_) == Status::kWaiting && unsynced_.empty() && state_.waits.empty() &&
-            state_.held == 0);
+            state_.held == 0 && state_.asking == 0);
   }
   void Violation(std::string what) {
     if (result_.violation.empty()) result_.violation = std::move(what);
@@ -69,14 +69,15 @@ class World {
     const uint64_t dice = random_.Below(104);
     if (dice >= 100) return Intervene();
     if (dice < 45) return DoOwed();
-    if (dice < 75) return Sync();
+    if (dice < 70) return Sync();
+    if (dice < 75) return state_.asking > 0 ? Decide() : Sync();
     if (dice < 83) return Pass(absl::Milliseconds(static_cast<int64_t>(random_.Below(8000))));
     if (dice < 88) return Repeat();
     if (dice < 91) return Crash();
     if (dice < 94) return FireEarly();
     if (dice < 96) return StepClock();
     if (dice < 97) return Cancel();
-    if (dice < 98) return Signal();
+    if (dice < 98) return state_.asking > 0 ? Decide() : Signal();
     if (dice < 99) return LetGo();
     return StopNow();
   }
@@ -87,6 +88,7 @@ class World {
     if (!state_.listening.empty()) Signal();
     LetGo();
     if (state_.paused) Send({"uid:1", 0, ResumePaused{}});
+    if (state_.asking > 0) Answer();
     DoOwed();
   }
 
@@ -152,6 +154,60 @@ class World {
     const bool taken = Send({"uid:1", 0, SendSignal{"go", Value::Json("1"), name}});
     if (taken && known) Violation("the same signal was taken in twice");
     ++result_.signals;
+  }
+
+  // Somebody decides about something: about what stands or what stood, or gives an answer that was
+  // given before.
+  void Decide() {
+    std::vector<DecideTask> wishes;
+    for (const auto& [index, task] : state_.tasks) {
+      const bool seen = random_.Chance(70);
+      const uint64_t voter = random_.Below(4);  // 3: who has started the run
+      const std::string name = voter == 3 ? "uid:1" : absl::StrCat("voter", voter);
+      static constexpr Verdict kVerdicts[] = {Verdict::kApprove, Verdict::kApprove,
+                                              Verdict::kRequestChanges, Verdict::kReject};
+      DecideTask wish{.path = PathOf(state_, index),
+                      .task = task.asked.task,
+                      .verdict = kVerdicts[random_.Below(4)],
+                      .digest = seen ? task.digest : absl::StrCat("old", random_.Below(3)),
+                      .comment = "dice",
+                      .request_id = absl::StrCat("decision", ++decisions_sent_),
+                      .voter = {name, {"user:" + name}}};
+      wishes.push_back(std::move(wish));
+    }
+    const bool again = !decisions_.empty() && random_.Chance(25);
+    if (!again && wishes.empty()) return;
+    DecideTask wish =
+        again ? decisions_[random_.Below(decisions_.size())] : wishes[random_.Below(wishes.size())];
+    shown_[wish.request_id] = wish.digest;
+    if (plant_ == Plant::kDecideUnseen) {
+      const auto task = state_.tasks.find(FindNode(state_, wish.path));
+      if (task != state_.tasks.end()) wish.digest = task->second.digest;
+    }
+    const bool known = again && given_decisions_.contains(wish.request_id);
+    if (!Send({wish.voter.name, 0, wish})) {
+      ++result_.refused;
+      return;
+    }
+    if (known) Violation("the same decision was taken twice");
+    if (!again) decisions_.push_back(wish);
+  }
+
+  // A kind world answers.
+  void Answer() {
+    for (const auto& [index, task] : state_.tasks) {
+      if (!task.open) continue;
+      const std::string name = absl::StrCat("kind", ++decisions_sent_);
+      DecideTask wish{.path = PathOf(state_, index),
+                      .task = task.asked.task,
+                      .verdict = Verdict::kApprove,
+                      .digest = task.digest,
+                      .request_id = name,
+                      .voter = {name, {"user:" + name}}};
+      shown_[wish.request_id] = wish.digest;
+      Send({name, 0, wish});
+      return;
+    }
   }
 
   // What is queued or held before its start may go on.
@@ -279,6 +335,17 @@ class World {
       const auto& loop = state_.step_of(node).loop;
       if (!loop) report.items = Value::Json("[]");
       report.count = loop ? loop->max : static_cast<int32_t>(random_.Below(5));
+    } else if (state_.step_of(node).kind == flowspec::StepKind::kApprove) {
+      report.ask = Ask{.task = ++tasks_asked_};
+      report.ask->asked = {
+          .title = "ok", .digest = absl::StrCat("digest", random_.Below(3)), .rerun = "s"};
+      report.ask->asked.max_rounds = 3;
+      const std::string& body = state_.step_of(node).input.pieces.front().text;
+      const size_t rerun = body.find("\"rerun\":\"") + 9;
+      report.ask->asked.rerun = body.substr(rerun, body.find('"', rerun) - rerun);
+      report.ask->asked.quorum = 1 + static_cast<int32_t>(random_.Below(2));
+      if (random_.Chance(40)) report.ask->timeout = absl::Seconds(30);
+      report.ask->asked.escalates = random_.Chance(30);
     } else if (state_.step_of(node).kind == flowspec::StepKind::kWait) {
       const std::string& body = state_.step_of(node).input.pieces.front().text;
       report.wait = Wait();
@@ -396,6 +463,7 @@ class World {
       if (finished->step_status == Status::kSucceeded) Succeeded(finished->path);
     }
     CheckWaits(event);
+    CheckTasks(event);
     CheckUndone(event);
     CheckAgain(event);
   }
@@ -457,6 +525,41 @@ class World {
       if (!letters_.contains(path)) Violation(absl::StrCat(path, " is parked without a letter"));
     }
     result_.letters += static_cast<int>(letters_.size());
+  }
+
+  // A yes needs enough people, none of whom has started the run, who all saw what stands; every
+  // question ends once.
+  void CheckTasks(const Event& event) {
+    if (const auto* opened = std::get_if<TaskOpened>(&event.fact)) {
+      ++result_.asked;
+      Question& question = questions_[opened->task];
+      if (question.open || question.closed) {
+        Violation(absl::StrCat("t", opened->task, " was asked when it was open or closed"));
+      }
+      question = {true, false, opened->digest, opened->quorum, {}};
+    } else if (const auto* decided = std::get_if<TaskDecided>(&event.fact)) {
+      ++result_.decided;
+      Question& question = questions_[decided->task];
+      given_decisions_.insert(decided->request_id);
+      if (decided->voter == "uid:1") Violation("who started the run has decided");
+      if (decided->shown != question.digest || shown_[decided->request_id] != decided->shown) {
+        Violation("something was decided that was not shown");
+      }
+      if (decided->verdict == Verdict::kApprove) question.voters.insert(decided->voter);
+    } else if (const auto* closed = std::get_if<TaskClosed>(&event.fact)) {
+      Question& question = questions_[closed->task];
+      if (question.closed) Violation(absl::StrCat("t", closed->task, " was closed twice"));
+      question.open = false;
+      question.closed = true;
+      const bool enough = static_cast<int32_t>(question.voters.size()) >= question.quorum;
+      if (closed->outcome == TaskOutcome::kApproved && !enough) Violation("too few have approved");
+      if (closed->outcome == TaskOutcome::kApproved) ++result_.approved;
+      if (closed->outcome == TaskOutcome::kExpired) ++result_.expired;
+    } else if (const auto* rewound = std::get_if<StepsRewound>(&event.fact)) {
+      ++result_.rewound;
+      for (const std::string& path : rewound->steps) MayEndAgain(path, true);
+      for (const uint64_t task : rewound->tasks) questions_[task].open = false;
+    }
   }
 
   // A signal ends one wait, and only one that came; a time ends a wait only when it has come.
@@ -546,6 +649,9 @@ class World {
     } else if (IsTerminal(state_.status)) {
       ++result_.finished;
       if (!Pending(state_).empty()) Violation("a finished run is still owed something");
+      for (const auto& [number, question] : questions_) {
+        if (!question.closed) Violation(absl::StrCat("the run is over, and t", number, " is not"));
+      }
     } else {
       Violation(absl::StrCat("the run does not end:\n", Dump(state_)));
     }
@@ -570,7 +676,17 @@ class World {
   int returns_left_ = 3;
   std::map<AttemptKey, absl::Time> retry_at_;
   std::map<std::string, absl::Time> wait_until_;
-  uint64_t signals_sent_ = 0;
+  uint64_t signals_sent_ = 0, decisions_sent_ = 0, tasks_asked_ = 0;
+  struct Question {
+    bool open = false, closed = false;
+    std::string digest;
+    int32_t quorum = 1;
+    std::set<std::string> voters;
+  };
+  std::map<uint64_t, Question> questions_;
+  std::vector<DecideTask> decisions_;         // that were taken, perhaps not yet on disk
+  std::map<std::string, std::string> shown_;  // by request: the digest of what was seen
+  std::set<std::string> given_decisions_;     // on disk
   std::set<uint64_t> untaken_;
   std::vector<std::string> done_;  // what can be undone, in the order it succeeded
   std::set<std::string> undone_;

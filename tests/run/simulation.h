@@ -14,6 +14,7 @@ enum class Plant {
   kForgetSynced,   // the last event on disk is lost in a crash
   kAcceptStale,    // a report is taken for the attempt that runs now, whichever it was of
   kEarlyTimer,     // the clock handed to the core runs ahead
+  kDecideUnseen,   // a decision counts for whatever stands, whatever was shown
   kRerunUnknown,   // after a crash what ran is started again without asking for its effect class
 };
 
@@ -25,6 +26,7 @@ struct SimulationResult {
   int finished = 0, waiting = 0;
   int signals = 0, waits_ended = 0, rounds = 0, undone = 0, held = 0;
   int interventions = 0, reopened = 0, requeued = 0, letters = 0;
+  int asked = 0, decided = 0, refused = 0, approved = 0, expired = 0, rewound = 0;
 };
 
 // Plays the run of `seed`; equal seeds give equal results.

@@ -44,6 +44,12 @@ TEST_CASE("every promise holds for every seed, and each seed plays the same twic
     sum.reopened += result.reopened;
     sum.requeued += result.requeued;
     sum.letters += result.letters;
+    sum.asked += result.asked;
+    sum.decided += result.decided;
+    sum.refused += result.refused;
+    sum.approved += result.approved;
+    sum.expired += result.expired;
+    sum.rewound += result.rewound;
   }
   MESSAGE(seeds, " seeds: ", sum.events, " events, ", sum.crashes, " crashes, ", sum.duplicates,
           " repeated and ", sum.late, " late answers, ", sum.early_timers, " early timers, ",
@@ -51,7 +57,9 @@ TEST_CASE("every promise holds for every seed, and each seed plays the same twic
           " wait for a person; ", sum.signals, " signals, ", sum.waits_ended, " waits ended, ",
           sum.rounds, " rounds decided, ", sum.undone, " steps undone, ", sum.held, " held, ",
           sum.interventions, " interventions, ", sum.reopened, " runs reopened, ", sum.requeued,
-          " steps requeued, ", sum.letters, " dead letters left");
+          " steps requeued, ", sum.letters, " dead letters left, ",
+          sum.asked, " questions, ", sum.decided, " decisions, ", sum.refused, " refused, ",
+          sum.approved, " approved, ", sum.expired, " expired, ", sum.rewound, " rounds more");
   if (seeds < 1000) return;
   // A simulation in which nothing happens proves nothing.
   const int floor = static_cast<int>(seeds);
@@ -71,11 +79,17 @@ TEST_CASE("every promise holds for every seed, and each seed plays the same twic
   CHECK(sum.reopened > floor / 5);
   CHECK(sum.requeued > floor / 2);
   CHECK(sum.letters > floor / 20);
+  CHECK(sum.asked > floor / 10);
+  CHECK(sum.decided > floor / 20);
+  CHECK(sum.refused > floor / 20);
+  CHECK(sum.approved > floor / 50);
+  CHECK(sum.expired > floor / 200);
+  CHECK(sum.rewound > floor / 100);
 }
 
 TEST_CASE("a planted defect is noticed") {
   for (const Plant plant : {Plant::kActBeforeSync, Plant::kForgetSynced, Plant::kAcceptStale,
-                            Plant::kEarlyTimer, Plant::kRerunUnknown}) {
+                            Plant::kEarlyTimer, Plant::kRerunUnknown, Plant::kDecideUnseen}) {
     CAPTURE(static_cast<int>(plant));
     int noticed = 0;
     for (uint64_t seed = 1; seed <= 1000; ++seed) {

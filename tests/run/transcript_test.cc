@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <sstream>
 
@@ -23,7 +24,13 @@ namespace {
 // "report build#1 failed exit" → command with words; `key=value` words become options.
 struct Line {
   std::string verb, path, outcome, option_key, option_value, error;
+  std::map<std::string, std::string> options;  // all of them
   int32_t attempt = 0;
+
+  std::string Option(const std::string& key, const std::string& otherwise = "") const {
+    const auto found = options.find(key);
+    return found == options.end() ? otherwise : found->second;
+  }
 };
 
 Line ParseLine(const std::string& text) {
@@ -36,6 +43,7 @@ Line ParseLine(const std::string& text) {
     } else if (equals != std::string::npos) {
       line.option_key = word.substr(0, equals);
       line.option_value = word.substr(equals + 1);
+      line.options[line.option_key] = line.option_value;
     } else if (line.path.empty()) {
       const size_t hash = word.find('#');
       line.path = word.substr(0, hash);
@@ -97,6 +105,10 @@ class Player {
     if (line.verb == "signal") {
       return SendSignal{line.path, Value::Json(line.option_value), line.outcome};
     }
+    if (line.verb == "decide") return Decision(line);
+    if (line.verb == "delegate") {
+      return DelegateTask{line.path, Number(line), "user:" + line.outcome, "", VoterOf(line)};
+    }
     if (line.verb == "admit") return AdmitRun{};
     if (std::optional<decltype(Command::wish)> wish = OperatorWish(line)) return *wish;
     if (line.verb == "release") return ReleaseStep{line.path};
@@ -146,6 +158,70 @@ class Player {
     return std::nullopt;
   }
 
+  static Voter VoterOf(const Line& line) {
+    const std::string by = line.Option("by");
+    Voter voter{by, {"user:" + by}};
+    if (const std::string group = line.Option("group"); !group.empty()) {
+      voter.may_as.push_back("group:" + group);
+    }
+    return voter;
+  }
+
+  const Task* TaskOf(const std::string& path) const {
+    const auto task = state_->tasks.find(FindNode(*state_, path));
+    return task == state_->tasks.end() ? nullptr : &task->second;
+  }
+
+  // The number of the task that the step asks, or asked last.
+  uint64_t Number(const Line& line) {
+    if (const Task* task = TaskOf(line.path)) numbers_[line.path] = task->asked.task;
+    return numbers_[line.path];
+  }
+
+  // "decide review approve by=ada": of what stands now, unless `seen` says otherwise.
+  DecideTask Decision(const Line& line) {
+    DecideTask wish{.path = line.path, .task = Number(line), .voter = VoterOf(line)};
+    static const std::map<std::string, Verdict> kVerdicts = {
+        {"approve", Verdict::kApprove},
+        {"reject", Verdict::kReject},
+        {"request-changes", Verdict::kRequestChanges},
+        {"respond", Verdict::kRespond}};
+    wish.verdict = kVerdicts.at(line.outcome);
+    wish.digest = line.Option("seen", TaskOf(line.path) ? TaskOf(line.path)->digest : "");
+    wish.comment = line.Option("comment");
+    wish.request_id = line.Option("id");
+    wish.allow_self = line.Option("allow_self") == "true";
+    if (line.options.contains("round")) {
+      REQUIRE(absl::SimpleAtoi(line.Option("round"), &wish.round));
+    }
+    if (line.options.contains("payload")) wish.payload = Value::Json(line.Option("payload"));
+    return wish;
+  }
+
+  // "resolve review ask=Ship? quorum=2 approvers=user:ada,group:editors timeout=1h rerun=draft"
+  Ask AskOf(const Line& line) {
+    Ask ask{.task = ++tasks_};
+    ask.asked.title = line.Option("ask");
+    ask.asked.show = Value::Json(line.Option("show", "null"));
+    ask.asked.form = line.Option("form");
+    ask.asked.digest = "seen-" + line.Option("show", "null");
+    ask.asked.self_approval = line.Option("self_approval") == "true";
+    REQUIRE(absl::SimpleAtoi(line.Option("quorum", "1"), &ask.asked.quorum));
+    REQUIRE(absl::ParseDuration(line.Option("timeout", "inf"), &ask.timeout));
+    if (line.options.contains("approvers")) {
+      ask.asked.approvers = absl::StrSplit(line.Option("approvers"), ',');
+    }
+    if (line.options.contains("escalate_to")) {
+      ask.asked.escalates = true;
+      ask.asked.escalate_to = {line.Option("escalate_to")};
+    }
+    if (line.options.contains("rerun")) {
+      ask.asked.rerun = line.Option("rerun");
+      REQUIRE(absl::SimpleAtoi(line.Option("max_rounds", "3"), &ask.asked.max_rounds));
+    }
+    return ask;
+  }
+
   ReportResolution Resolution(const Line& line) {
     ReportResolution report{.path = line.path == "run" ? "" : line.path, .attempt = line.attempt};
     if (line.verb == "leave") report.phase = ReportResolution::Phase::kLeave;
@@ -162,6 +238,7 @@ class Player {
       REQUIRE(absl::ParseDuration(line.option_value, &pause));
       report.wait = Wait{.pause = pause};
     }
+    if (line.options.contains("ask")) report.ask = AskOf(line);
     if (line.option_key == "hit") {
       report.hit = CacheHit{.path = line.path, .key = "k", .from_run = "r", .from_path = "p"};
       report.hit->output = Value::Json(line.option_value);
@@ -200,6 +277,8 @@ class Player {
   }
 
   std::optional<RunState> state_;
+  uint64_t tasks_ = 0;
+  std::map<std::string, uint64_t> numbers_;  // of tasks, by path
   std::vector<Event> log_;
   absl::Time now_ = TestStart();
 };

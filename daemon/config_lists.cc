@@ -1,4 +1,4 @@
-// The one setting that is a list.
+// The settings that are lists.
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -10,6 +10,7 @@ namespace beamline::daemon {
 namespace {
 
 constexpr size_t kWorkersMax = 64;
+constexpr size_t kGroupsMax = 1000, kMembersMax = 10'000;
 
 bool IsLocal(absl::string_view endpoint) {
   if (absl::StartsWith(endpoint, "unix:/")) return true;
@@ -40,6 +41,25 @@ std::string ReadWorkers(const flowspec::Node& list, std::vector<Config::Worker>*
                           "` must be unix:/PATH, or a port of this machine as in 127.0.0.1:7000");
     }
     workers->push_back(std::move(worker));
+  }
+  return "";
+}
+
+std::string ReadGroups(const flowspec::Node& map,
+                       std::map<std::string, std::vector<std::string>>* groups) {
+  constexpr char kWanted[] = "groups maps names to lists of people, as in {editors: [ada, grace]}";
+  if (!map.is_map()) return kWanted;
+  if (map.entries.size() > kGroupsMax) return absl::StrCat("at most ", kGroupsMax, " groups");
+  for (const auto& [name, members] : map.entries) {
+    if (!members->is_list()) return kWanted;
+    if (members->items.size() > kMembersMax) {
+      return absl::StrCat("at most ", kMembersMax, " people in a group");
+    }
+    std::vector<std::string>& people = (*groups)[name->text];
+    for (const flowspec::NodePtr& member : members->items) {
+      if (!member->is_scalar() || member->text.empty()) return kWanted;
+      people.push_back(member->text);
+    }
   }
   return "";
 }
