@@ -17,6 +17,7 @@ constexpr ErrorKindEntry kErrorKinds[] = {
     {"limit", "A value is over a limit of the daemon."},
     {"expression", "An expression failed; it would fail again and is never retried."},
     {"fail", "A `fail` step; never retried."},
+    {"budget", "A `budget` has too little left for another attempt; none was made."},
     // Of processes.
     {"exit", "The process ended with an exit code that is not 0; `exit:N` names one code."},
     {"spawn", "The process could not be started."},

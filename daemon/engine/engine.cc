@@ -11,7 +11,7 @@ namespace beamline::engine {
 Engine::Engine(World world, EngineOptions options)
     : world_(world),
       options_(std::move(options)),
-      resolver_(world.evaluator, world.blobs, world.events),
+      resolver_(world.evaluator, world.blobs, world.events, world.meter),
       writer_(world.events),
       slots_free_(options_.attempts_max),
       aside_(std::make_unique<Aside>(2)) {}

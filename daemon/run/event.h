@@ -63,7 +63,7 @@ struct RunStarted {
   std::string workspace;  // absolute directory that relative `dir` and paths start from
   std::string request_id, request_hash;  // of the client's start request; may be empty
   std::optional<Parent> parent;
-  Value trigger;  // JSON object: what started it; absent: a person or program
+  Value trigger;      // JSON object: what started it; absent: a person or program
   Value llm_answers;  // in place of models (exec/llm_recorded.h); absent: models are asked
   std::vector<BundledFlow> files;
   std::string flow_path;              // of this flow among `files`; empty: the submitted one
@@ -98,6 +98,12 @@ struct StepStarted {
   std::string path;
 };
 
+// Tokens, and money in billionths of a US dollar: prices are told per million tokens.
+struct Cost {
+  int64_t tokens = 0, nano_usd = 0;
+  friend bool operator==(const Cost&, const Cost&) = default;
+};
+
 // The intent: recorded before anything outside is touched.
 struct AttemptStarted {
   std::string path;
@@ -107,6 +113,7 @@ struct AttemptStarted {
   // Where the step has a `cache`: its key, and why nothing was found under it.
   std::string cache_key, cache_miss;
   std::string turn;  // whose turn the step has until it ends (Step::concurrency); empty: no limit
+  Cost most;         // held from every budget above the step until the attempt ends
 };
 
 // What a report says of one test or place, bounded: texts are short and printable.
@@ -193,6 +200,7 @@ struct Usage {
   int64_t cache_write_tokens = 0;
   int64_t output_tokens = 0;  // reasoning included
   int64_t reasoning_tokens = 0;
+  std::optional<int64_t> nano_usd;  // absent: the model has no price that is known
   friend bool operator==(const Usage&, const Usage&) = default;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "daemon/run/budget.h"
 #include "daemon/run/progress.h"
 #include "flowspec/check.h"
 
@@ -110,6 +111,7 @@ class Fold {
     n.idempotency_key = fact.idempotency_key;
     if (!fact.turn.empty()) state_.turns[index] = fact.turn;
     if (!fact.cache_key.empty()) state_.cache_keys[index] = fact.cache_key;
+    Hold(state_, index, fact.most);
     Owe(state_, index, OwedKind::kRun);
     if (n.wake_at == absl::InfiniteFuture()) Wake(index, state_.step_of(index).deadline);
   }
@@ -118,6 +120,7 @@ class Fold {
     const NodeIndex index = Take(fact.path);
     Forgive(state_, index, OwedKind::kRun);
     Forgive(state_, index, OwedKind::kStop);
+    Charge(state_, index, fact);
     Node& n = node(index);
     n.error = fact.error;
     if (fact.outcome == Outcome::kFailed) ++n.failures;

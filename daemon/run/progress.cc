@@ -375,6 +375,8 @@ void Finish(RunState& state, NodeIndex index, Status status) {
   node.input = Value();
   state.turns.erase(index);
   state.cache_keys.erase(index);
+  state.holds.erase(index);
+  state.accounts.erase(index);
   if (node.undoing) return UndoNext(state);
   const bool undoable = status == Status::kSucceeded && state.section == flowspec::Section::kMain &&
                         !node.is_fan && state.plan->step(node.step).compensate >= 0;

@@ -95,7 +95,7 @@ void Bench::Boot() {
   EngineOptions options;
   options.attempts_max = attempts_max_;
   options.fatal = [this](const absl::Status& status) { fatal.push_back(status); };
-  engine = std::make_unique<Engine>(World{disk, blobs, evaluator, *executor, vault, clock},
+  engine = std::make_unique<Engine>(World{disk, blobs, evaluator, *executor, vault, clock, meter},
                                     std::move(options));
   REQUIRE(engine->Recover().ok());
 }
