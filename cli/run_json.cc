@@ -153,8 +153,8 @@ void AppendTimes(const T& node, Json* object) {
 
 void AppendUsage(const v1::Usage& usage, std::string* out) {
   Json object(out, '{', '}');
-  object.Text("provider", usage.provider());
-  object.Text("model", usage.model());
+  object.Optional("provider", usage.provider());
+  object.Optional("model", usage.model());
   object.Optional("request_id", usage.request_id());
   object.Number("requests", usage.requests());
   object.Number("input_tokens", usage.input_tokens());
@@ -162,6 +162,9 @@ void AppendUsage(const v1::Usage& usage, std::string* out) {
   object.Number("cache_write_tokens", usage.cache_write_tokens());
   object.Number("output_tokens", usage.output_tokens());
   object.Number("reasoning_tokens", usage.reasoning_tokens());
+  if (usage.has_nano_usd()) {
+    *object.Key("cost_usd") += absl::StrFormat("%.9g", static_cast<double>(usage.nano_usd()) / 1e9);
+  }
 }
 
 void AppendAttempt(const v1::Attempt& attempt, std::string* out) {
@@ -396,6 +399,7 @@ std::string RunJson(const v1::Run& run, const BlobReader& read_blob) {
     object.Optional("trace_id", run.trace_id());
     object.Optional("workspace", run.workspace());
     object.Optional("replay_of", run.replay_of().run_id());
+    if (run.has_usage()) AppendUsage(run.usage(), object.Key("usage"));
     AppendSteps(run.steps(), read_blob, object.Key("steps"));
   }
   return out;

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "cli/api_error.h"
 #include "cli/glyphs.h"
@@ -39,6 +40,17 @@ void ShowFact(const Context& context, const char* name, const std::string& value
                                  CutToWidth(Printable(value), kValueWidth), "\n"));
 }
 
+// "3 requests, 1200 tokens in, 340 out, $0.0123"
+std::string UsageText(const v1::Usage& usage) {
+  const std::string cost =
+      !usage.has_nano_usd() ? ", of a price unknown here"
+      : usage.nano_usd() == 0
+          ? ""
+          : absl::StrFormat(", $%.4f", static_cast<double>(usage.nano_usd()) / 1e9);
+  return absl::StrCat(usage.requests(), usage.requests() == 1 ? " request, " : " requests, ",
+                      usage.input_tokens(), " tokens in, ", usage.output_tokens(), " out", cost);
+}
+
 void ShowFacts(const Context& context, const v1::Run& run, const BlobReader& blobs) {
   ShowFact(context, "run", run.id());
   ShowFact(context, "digest", run.digest());
@@ -49,6 +61,7 @@ void ShowFacts(const Context& context, const v1::Run& run, const BlobReader& blo
   }
   if (run.has_inputs()) ShowFact(context, "inputs", ValueJson(run.inputs(), blobs));
   if (run.has_outputs()) ShowFact(context, "outputs", ValueJson(run.outputs(), blobs));
+  if (run.has_usage()) ShowFact(context, "models", UsageText(run.usage()));
   if (run.status() == v1::STATUS_CANCELLED) {
     ShowFact(context, "reason", run.failure().message());
   } else if (run.has_failure()) {

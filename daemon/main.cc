@@ -24,6 +24,7 @@
 #include "daemon/exec/http_client.h"
 #include "daemon/exec/http_executor.h"
 #include "daemon/exec/llm_executor.h"
+#include "daemon/exec/llm_meter.h"
 #include "daemon/exec/process_executor.h"
 #include "daemon/exec/provision.h"
 #include "daemon/exec/scratch.h"
@@ -238,6 +239,7 @@ class Daemon {
         exec::EvaluatorPool::Options{.command = {"/proc/self/exe", "--evaluator"}});
     executors_.emplace(exec::SecretRules{.local = config_.secrets_local});
     if (absl::Status added = AddExecutors(work_dir); !added.ok()) return added;
+    meter_ = std::make_unique<exec::LlmMeter>(config_.models);
     engine::EngineOptions options;
     options.attempts_max = config_.max_parallel;
     const absl::StatusOr<uint64_t> last_task = tasks_->LastTask();
@@ -250,7 +252,7 @@ class Daemon {
       scheduler_->RunEnded(run);
     };
     engine_ = std::make_unique<engine::Engine>(
-        engine::World{*logged_, *blobs_, *evaluator_, *executors_, *vault_, clock_},
+        engine::World{*logged_, *blobs_, *evaluator_, *executors_, *vault_, clock_, *meter_},
         std::move(options));
     const absl::Time before = absl::Now();
     if (absl::Status recovered = engine_->Recover(); !recovered.ok()) return recovered;
@@ -426,6 +428,7 @@ class Daemon {
   std::unique_ptr<LoggedStore> logged_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<exec::EvaluatorPool> evaluator_;
+  std::unique_ptr<exec::LlmMeter> meter_;
   std::optional<exec::Executors> executors_;
   std::unique_ptr<exec::ProcessExecutor> processes_;
   std::unique_ptr<schedule::Scheduler> scheduler_;

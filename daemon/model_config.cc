@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
@@ -54,14 +55,51 @@ Problem ReadKey(const Node& node, LlmProvider* provider) {
                          : ReadPath(*key, *value, &provider->key_file);
 }
 
+// US dollars per million tokens; nobody has asked for more than a million of them yet.
+Problem ReadPrice(const Node& node, std::optional<exec::LlmPrice>* price) {
+  constexpr double kDollarsMax = 1e6;
+  exec::LlmPrice read;
+  bool input = false, output = false;
+  for (const auto& [key, value] : node.entries) {
+    double usd = 0;
+    if (!value->is_scalar() || !absl::SimpleAtod(value->text, &usd) || !(usd >= 0) ||
+        usd > kDollarsMax) {
+      return At(*value, "a price is in US dollars per million tokens");
+    }
+    if (key->text == "input") {
+      read.input = usd;
+      input = true;
+    } else if (key->text == "output") {
+      read.output = usd;
+      output = true;
+    } else if (key->text == "cache_read") {
+      read.cache_read = usd;
+    } else if (key->text == "cache_write") {
+      read.cache_write = usd;
+    } else {
+      return At(*key, absl::StrCat("unknown price `", key->text,
+                                   "`: input, output, cache_read or cache_write"));
+    }
+  }
+  if (!input || !output)
+    return At(node, "a price has input and output, as in {input: 3, output: 15}");
+  *price = read;
+  return std::nullopt;
+}
+
 Problem ReadModels(const Node& node, LlmProvider* provider) {
   if (!node.is_map()) return At(node, "models maps names of models to what they can do");
   for (const auto& [name, traits] : node.entries) {
     exec::LlmTraits model{.model = name->text};
     if (!traits->is_map()) return At(*traits, "as in {temperature: false, schema: true}");
     for (const auto& [key, value] : traits->entries) {
+      if (key->text == "price") {
+        if (Problem problem = ReadPrice(*value, &model.price)) return problem;
+        continue;
+      }
       if (key->text != "temperature" && key->text != "schema") {
-        return At(*key, absl::StrCat("unknown trait `", key->text, "`: temperature or schema"));
+        return At(*key,
+                  absl::StrCat("unknown trait `", key->text, "`: temperature, schema or price"));
       }
       if (!value->is_scalar() || (value->text != "true" && value->text != "false")) {
         return At(*key, absl::StrCat(key->text, " is true or false"));

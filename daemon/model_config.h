@@ -20,7 +20,7 @@ struct ConfigProblem {
 //     base_url: URL          (that of the company behind the format)
 //     key: {env: NAME} or {file: PATH}
 //     file: PATH             (of kind recorded)
-//     models: {MODEL: {temperature: false, schema: true}}
+//     models: {MODEL: {temperature: false, schema: true, price: {input: 3, output: 15}}}
 // and the map at `routes`, name → provider/model. What is there already stays.
 std::optional<ConfigProblem> ReadProviders(const flowspec::Node& node, exec::LlmProviders* models);
 std::optional<ConfigProblem> ReadRoutes(const flowspec::Node& node, exec::LlmProviders* models);

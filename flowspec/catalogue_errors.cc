@@ -22,6 +22,7 @@ constexpr ErrorKindEntry kErrorKinds[] = {
     // Of people.
     {"rejected", "A person said no to an `approve` step."},
     {"expired", "Nobody decided in time, and silence is a no."},
+    {"budget", "A `budget` has too little left for another attempt; none was made."},
     // Of processes.
     {"exit", "The process ended with an exit code that is not 0; `exit:N` names one code."},
     {"spawn", "The process could not be started."},

@@ -31,8 +31,6 @@ bool RunsHere(StepKind kind) {
   }
 }
 
-bool Limited(const Budget& budget) { return budget.usd >= 0 || budget.tokens >= 0; }
-
 Finding NotYet(const char* code, const Span& span, const std::string& what, std::string help) {
   return {.code = code,
           .message = absl::StrCat(what, " cannot be executed by this release yet"),
@@ -73,7 +71,6 @@ void CheckStep(const Flow& flow, const Step& step, Findings* findings) {
     findings->push_back(
         NotYet("BL0502", step.span, absl::StrCat("`", name, "` of step `", step.id, "`"), ""));
   };
-  key(Limited(step.budget), "budget");
   key(!step.runs_on.empty(), "runs_on");
   key(step.kind == StepKind::kWorker && !step.artifacts.empty(), "artifacts");
   CheckAttempts(step, findings);
@@ -103,12 +100,6 @@ Span KeySpan(const Flow& flow, std::string_view key) {
 
 Findings CheckExecutable(const Flow& flow) {
   Findings findings;
-  const auto key = [&](bool used, const char* name) {
-    if (!used) return;
-    findings.push_back(
-        NotYet("BL0502", KeySpan(flow, name), absl::StrCat("`", name, "` of the flow"), ""));
-  };
-  key(Limited(flow.budget), "budget");
   for (const Trigger& trigger : flow.triggers) {
     if (trigger.kind == Trigger::Kind::kCron || trigger.kind == Trigger::Kind::kFlow) continue;
     findings.push_back({.code = "BL0505",

@@ -113,6 +113,7 @@ struct Budget {
   double usd = -1;  // -1 = not limited
   int64_t tokens = -1;
 };
+inline bool IsLimited(const Budget& budget) { return budget.usd >= 0 || budget.tokens >= 0; }
 
 struct Artifact {
   std::string name;

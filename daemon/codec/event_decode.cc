@@ -210,8 +210,10 @@ class Reader {
 
   run::AttemptStarted Get(const v1::AttemptStarted& m) {
     return {Path(m.path()), Attempt(m.attempt()), Value(m.input()), m.idempotency_key(),
-            m.cache_key(),  m.cache_miss(),       m.turn()};
+            m.cache_key(),  m.cache_miss(),       m.turn(),         Cost(m.most())};
   }
+
+  static run::Cost Cost(const v1::Cost& m) { return {m.tokens(), m.nano_usd()}; }
 
   run::CacheHit Get(const v1::CacheHit& m) {
     run::CacheHit f{Path(m.path()),          m.key(),           m.from_run(),
@@ -312,9 +314,12 @@ class Reader {
     if (m.has_cached_until()) f.cached_until = Time(m.cached_until());
     if (m.has_usage()) {
       const v1::Usage& u = m.usage();
-      f.usage = {u.provider(),           u.model(),         u.request_id(),
-                 u.requests(),           u.input_tokens(),  u.cache_read_tokens(),
-                 u.cache_write_tokens(), u.output_tokens(), u.reasoning_tokens()};
+      f.usage = {u.provider(),           u.model(),
+                 u.request_id(),         u.requests(),
+                 u.input_tokens(),       u.cache_read_tokens(),
+                 u.cache_write_tokens(), u.output_tokens(),
+                 u.reasoning_tokens(),   std::nullopt};
+      if (u.has_nano_usd()) f.usage.nano_usd = u.nano_usd();
     }
     return f;
   }

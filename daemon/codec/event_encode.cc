@@ -413,6 +413,10 @@ class Writer {
     SetText(f.cache_key, m->mutable_cache_key());
     SetText(f.cache_miss, m->mutable_cache_miss());
     SetText(f.turn, m->mutable_turn());
+    if (f.most != run::Cost()) {
+      m->mutable_most()->set_tokens(f.most.tokens);
+      m->mutable_most()->set_nano_usd(f.most.nano_usd);
+    }
   }
 
   void Put(const run::AttemptFinished& f) {
@@ -442,6 +446,7 @@ class Writer {
     to->set_cache_write_tokens(usage.cache_write_tokens);
     to->set_output_tokens(usage.output_tokens);
     to->set_reasoning_tokens(usage.reasoning_tokens);
+    if (usage.nano_usd) to->set_nano_usd(*usage.nano_usd);
   }
 
   void Put(const run::ArtifactRef& artifact, v1::Artifact* to) const {

@@ -24,7 +24,7 @@ void PrepareAsk(const run::RunState& state, StepArtifacts& artifacts, const Item
 Engine::Engine(World world, EngineOptions options)
     : world_(world),
       options_(std::move(options)),
-      resolver_(world.evaluator, world.blobs, world.events),
+      resolver_(world.evaluator, world.blobs, world.events, world.meter),
       writer_(world.events),
       last_task_(options_.last_task),
       slots_free_(options_.attempts_max),

@@ -49,6 +49,7 @@ struct World {
   ports::Executor& executor;
   ports::Vault& vault;
   ports::Clock& clock;
+  const ports::Meter& meter;
 };
 
 struct EngineOptions {

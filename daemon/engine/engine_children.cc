@@ -197,6 +197,11 @@ void Engine::ReportToParent(const run::RunState& state) {
   if (!parent) return;
   run::ReportAttempt report{.path = parent->path, .attempt = parent->attempt};
   report.child_run = state.start.run.ToString();
+  if (state.spent != run::Cost()) {
+    report.usage.requests = 1;
+    report.usage.input_tokens = state.spent.tokens;
+    report.usage.nano_usd = state.spent.nano_usd;
+  }
   if (state.status == run::Status::kSucceeded) {
     report.output = state.outputs.absent() ? run::Value::Json("null") : state.outputs;
   } else {

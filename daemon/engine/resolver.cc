@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "daemon/engine/ask.h"
@@ -135,10 +136,11 @@ run::Error Failed(std::string message) { return {"expression", std::move(message
 class Work {
  public:
   Work(ResolveJob job, ports::Evaluator& evaluator, ports::BlobStore& blobs,
-       const ports::EventStore& events)
+       const ports::EventStore& events, const ports::Meter& meter)
       : job_(std::move(job)),
         blobs_(blobs),
         events_(events),
+        meter_(meter),
         evaluation_(*job_.flow, job_.tenant, job_.scope, evaluator, blobs) {}
 
   Resolver::Resolved Run() {
@@ -202,7 +204,22 @@ class Work {
     }
     if (run::Error error = AddArtifacts(&*input); !error.ok()) return error;
     if (step().kind == StepKind::kSet) return SetStep(*std::move(input));
+    if (step().kind == StepKind::kLlm && job_.flow->plan->budgeted) Measure(&*input);
     return Store(*std::move(input), &job_.report.input);
+  }
+
+  // What the attempt may cost. A budget has to know how long the answer may become.
+  void Measure(std::string* input) {
+    const bool bounded = absl::c_any_of(flowspec::ObjectMembers(*input), [](const auto& member) {
+      return member.first == "\"max_tokens\"" && member.second != "null";
+    });
+    if (!bounded) {
+      input->pop_back();  // the closing brace of the body; an `llm` step has a prompt
+      absl::StrAppend(input, ",\"max_tokens\":", ports::kBudgetedTokensMax, "}");
+    }
+    ports::Estimate estimate = meter_.MostOf(*input);
+    job_.report.most = estimate.most;
+    job_.report.unpriced = std::move(estimate.unpriced);
   }
 
   // The step's turn, and what the cache knows.
@@ -405,6 +422,7 @@ class Work {
   ResolveJob job_;
   ports::BlobStore& blobs_;
   const ports::EventStore& events_;
+  const ports::Meter& meter_;
   Evaluation evaluation_;
   std::shared_ptr<const Items> items_;
 };
@@ -495,7 +513,7 @@ bool Resolver::Quick(const ResolveJob& job) const {
 }
 
 Resolver::Resolved Resolver::Resolve(ResolveJob job) {
-  return Work(std::move(job), evaluator_, blobs_, events_).Run();
+  return Work(std::move(job), evaluator_, blobs_, events_, meter_).Run();
 }
 
 absl::StatusOr<Resolver::Keys> Resolver::ResolveKeys(

@@ -13,6 +13,7 @@
 #include "daemon/ports/blob_store.h"
 #include "daemon/ports/evaluator.h"
 #include "daemon/ports/event_store.h"
+#include "daemon/ports/meter.h"
 #include "daemon/run/command.h"
 #include "daemon/run/effect.h"
 #include "daemon/run/state.h"
@@ -56,8 +57,9 @@ ReshapeJob MakeReshapeJob(std::shared_ptr<const CompiledFlow> flow, const run::R
 // Thread-safe.
 class Resolver {
  public:
-  Resolver(ports::Evaluator& evaluator, ports::BlobStore& blobs, const ports::EventStore& events)
-      : evaluator_(evaluator), blobs_(blobs), events_(events) {}
+  Resolver(ports::Evaluator& evaluator, ports::BlobStore& blobs, const ports::EventStore& events,
+           const ports::Meter& meter)
+      : evaluator_(evaluator), blobs_(blobs), events_(events), meter_(meter) {}
 
   // What a start's keys come to; empty where the flow has none. May block.
   struct Keys {
@@ -84,6 +86,7 @@ class Resolver {
   ports::Evaluator& evaluator_;
   ports::BlobStore& blobs_;
   const ports::EventStore& events_;
+  const ports::Meter& meter_;
 };
 
 }  // namespace beamline::engine

@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "daemon/exec/http_result.h"
 #include "daemon/exec/llm_adapter.h"
+#include "daemon/exec/llm_meter.h"
 #include "daemon/exec/llm_recorded.h"
 #include "daemon/exec/llm_step.h"
 #include "daemon/exec/redactor.h"
@@ -295,6 +296,8 @@ void LlmExecutor::End(Talk& talk, run::ReportAttempt report) {
     talks_.erase(AttemptName(talk.attempt));
   }
   report.usage = talk.usage.requests > 0 ? talk.usage : run::Usage();
+  const auto price = PriceOf(*talk.step.provider, talk.step.request.model);
+  if (talk.usage.requests > 0 && price) report.usage.nano_usd = NanoUsd(*price, report.usage);
   talk.done(std::move(report));
 }
 

@@ -8,11 +8,18 @@
 
 namespace beamline::exec {
 
+// US dollars per million tokens. Without prices for caches, their tokens cost as any input.
+struct LlmPrice {
+  double input = 0, output = 0;
+  std::optional<double> cache_read, cache_write;
+};
+
 // What a model can do. As configured, only what differs from what the provider's kind suggests.
 struct LlmTraits {
   std::string model;                // a `*` at the end stands for any ending
   std::optional<bool> temperature;  // takes the parameter
   std::optional<bool> schema;       // takes a JSON Schema of its answer; else it is told in words
+  std::optional<LlmPrice> price;
 };
 
 struct LlmProvider {

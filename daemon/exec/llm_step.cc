@@ -195,6 +195,7 @@ LlmTraits TraitsOf(const LlmProvider& provider, const std::string& model) {
   if (configured == provider.models.end()) return traits;
   if (configured->temperature) traits.temperature = configured->temperature;
   if (configured->schema) traits.schema = configured->schema;
+  traits.price = configured->price;
   return traits;
 }
 

@@ -48,6 +48,8 @@ struct ReportResolution {
   std::optional<CacheHit> hit;        // the step's `cache` holds its output
   std::string cache_key, cache_miss;  // or does not
   std::string turn;                   // as AttemptStarted
+  Cost most;                          // likewise; of a first attempt
+  std::string unpriced;               // the model of an attempt that has no price; empty: none
 };
 
 struct ReportAttempt {

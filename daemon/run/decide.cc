@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/run/approval.h"
+#include "daemon/run/budget.h"
 #include "daemon/run/evolve.h"
 #include "daemon/run/intervene.h"
 #include "daemon/run/pending.h"
@@ -238,10 +239,7 @@ class Decision {
     }
     const bool container = step.kind == StepKind::kDo || step.kind == StepKind::kParallel;
     if (!report.error.ok() && (step.kind != StepKind::kFail || report.error.kind != "fail")) {
-      if (step.on_error == OnError::kPark) {
-        return std::vector<Fact>{StepParked{report.path, report.error.message}};
-      }
-      return std::vector<Fact>{StepFinished{report.path, Status::kFailed, {}, report.error}};
+      return Refuse(report.path, step, report.error);
     }
     if (!report.condition && step.condition >= 0) {
       const std::string& source =
@@ -257,9 +255,16 @@ class Decision {
     if (report.wait) return Waits(report);
     if (report.hit) return std::vector<Fact>{*report.hit};
     if (report.attempt != node.attempt + 1) return Stale("the resolution", report.path);
+    const NodeIndex index = FindNode(state_, report.path);
+    const auto held = state_.holds.find(index);  // of the attempt before this one
+    const Cost most = held == state_.holds.end() ? report.most : held->second;
+    if (most != Cost() || !report.unpriced.empty()) {
+      const Error over = OverBudget(state_, index, most, report.unpriced);
+      if (!over.ok()) return Refuse(report.path, step, over);
+    }
     std::vector<Fact> facts{AttemptStarted{report.path, report.attempt, report.input,
                                            report.idempotency_key, report.cache_key,
-                                           report.cache_miss, report.turn}};
+                                           report.cache_miss, report.turn, most}};
     if (step.kind == StepKind::kSet) {
       facts.push_back(
           AttemptFinished{.path = report.path, .attempt = report.attempt, .output = report.output});
@@ -269,6 +274,12 @@ class Decision {
       FinishOrPark(step, &fact, &facts);
     }
     return facts;
+  }
+
+  // The step ends, or parks, before an attempt of it starts.
+  static Facts Refuse(const std::string& path, const Step& step, const Error& error) {
+    if (step.on_error == OnError::kPark) return std::vector<Fact>{StepParked{path, error.message}};
+    return std::vector<Fact>{StepFinished{path, Status::kFailed, {}, error}};
   }
 
   Facts Attempted(const ReportAttempt& report, const Node& node, const Step& step) {

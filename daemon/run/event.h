@@ -106,6 +106,12 @@ struct StepStarted {
   std::string path;
 };
 
+// Tokens, and money in billionths of a US dollar: prices are told per million tokens.
+struct Cost {
+  int64_t tokens = 0, nano_usd = 0;
+  friend bool operator==(const Cost&, const Cost&) = default;
+};
+
 // The intent: recorded before anything outside is touched.
 struct AttemptStarted {
   std::string path;
@@ -115,6 +121,7 @@ struct AttemptStarted {
   // Where the step has a `cache`: its key, and why nothing was found under it.
   std::string cache_key, cache_miss;
   std::string turn;  // whose turn the step has until it ends (Step::concurrency); empty: no limit
+  Cost most;         // held from every budget above the step until the attempt ends
 };
 
 // What a report says of one test or place, bounded: texts are short and printable.
@@ -340,6 +347,7 @@ struct Usage {
   int64_t cache_write_tokens = 0;
   int64_t output_tokens = 0;  // reasoning included
   int64_t reasoning_tokens = 0;
+  std::optional<int64_t> nano_usd;  // absent: the model has no price that is known
   friend bool operator==(const Usage&, const Usage&) = default;
 };
 

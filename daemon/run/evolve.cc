@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/run/budget.h"
 #include "daemon/run/progress.h"
 #include "daemon/run/reopen.h"
 #include "daemon/run/rewind.h"
@@ -147,6 +148,7 @@ class Fold {
     n.recorded = kind != flowspec::StepKind::kSet && kind != flowspec::StepKind::kFail;
     if (!fact.turn.empty()) state_.turns[index] = fact.turn;
     if (!fact.cache_key.empty()) state_.cache_keys[index] = fact.cache_key;
+    Hold(state_, index, fact.most);
     Owe(state_, index, OwedKind::kRun);
     if (n.wake_at == absl::InfiniteFuture()) Wake(index, state_.step_of(index).deadline);
   }
@@ -155,6 +157,7 @@ class Fold {
     const NodeIndex index = Take(fact.path);
     Forgive(state_, index, OwedKind::kRun);
     Forgive(state_, index, OwedKind::kStop);
+    Charge(state_, index, fact);
     Node& n = node(index);
     n.error = fact.error;
     if (fact.outcome == Outcome::kFailed) ++n.failures;

@@ -39,6 +39,7 @@ FanOut FanOutOf(const flowspec::Step& step) {
 
 std::shared_ptr<const Plan> MakePlan(std::shared_ptr<const flowspec::Flow> flow) {
   auto plan = std::make_shared<Plan>();
+  plan->budgeted = flowspec::IsLimited(flow->budget);
   plan->steps.resize(flow->steps.size());
   auto number = [&](const std::vector<int32_t>& list) {
     for (size_t i = 0; i < list.size(); ++i) {
@@ -51,6 +52,7 @@ std::shared_ptr<const Plan> MakePlan(std::shared_ptr<const flowspec::Flow> flow)
   for (size_t i = 0; i < flow->steps.size(); ++i) {
     const flowspec::Step& step = flow->steps[i];
     number(step.children);
+    plan->budgeted = plan->budgeted || flowspec::IsLimited(step.budget);
     plan->steps[i].fan = FanOutOf(step);
     for (int32_t at = step.compensate >= 0 ? static_cast<int32_t>(i) : -1; at >= 0;
          at = flow->steps[static_cast<size_t>(at)].parent) {

@@ -30,7 +30,8 @@ struct Plan {
     FanOut fan;
     bool undoable = false;  // it, or a step below it, has a `compensate`
   };
-  std::vector<StepPlan> steps;                                          // as flow->steps
+  std::vector<StepPlan> steps;  // as flow->steps
+  bool budgeted = false;        // the flow, or a step of it, has a budget
   absl::flat_hash_map<std::pair<int32_t, std::string>, int32_t> by_id;  // (parent step, id) → step
 
   const flowspec::Step& step(int32_t i) const { return flow->steps[static_cast<size_t>(i)]; }

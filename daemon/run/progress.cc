@@ -40,6 +40,8 @@ void FreeTree(RunState& state, NodeIndex index) {
   FreeBelow(state, index);
   At(state, index) = Node();
   state.feedback.erase(index);
+  state.holds.erase(index);
+  state.accounts.erase(index);
 }
 
 // Frees the node of an item that nothing will read any more.
@@ -449,6 +451,8 @@ void Finish(RunState& state, NodeIndex index, Status status) {
   node.recorded = false;
   state.turns.erase(index);
   state.cache_keys.erase(index);
+  state.holds.erase(index);
+  state.accounts.erase(index);
   if (node.undoing) return UndoNext(state);
   const bool undoable = status == Status::kSucceeded && state.section == flowspec::Section::kMain &&
                         !node.is_fan && state.plan->step(node.step).compensate >= 0;

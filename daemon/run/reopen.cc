@@ -194,6 +194,8 @@ void StartOver(RunState& state, NodeIndex index) {
   const bool had_effect =
       leaf ? state.node(index).status == Status::kSucceeded : attempts > state.node(index).attempt;
   FreeBelow(state, index);
+  state.holds.erase(index);
+  state.accounts.erase(index);
   const Node old = std::exchange(At(state, index), Node());
   Node& node = At(state, index);
   node.step = old.step;

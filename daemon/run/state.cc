@@ -164,6 +164,15 @@ std::string Dump(const RunState& state) {
   for (const auto& [index, key] : state.cache_keys) {
     absl::StrAppend(&out, "cache key ", index, " ", key, "\n");
   }
+  const auto add = [&out](const char* what, NodeIndex index, const Cost& cost) {
+    absl::StrAppend(&out, what, " ", index, " ", cost.tokens, " ", cost.nano_usd, "\n");
+  };
+  add("spent", kRunNode, state.spent);
+  for (const auto& [index, account] : state.accounts) {
+    add("budget spent", index, account.spent);
+    add("budget held", index, account.held);
+  }
+  for (const auto& [index, most] : state.holds) add("hold", index, most);
   for (NodeIndex index : state.undoable) absl::StrAppend(&out, "undoable ", index, "\n");
   for (size_t i = 0; i < state.nodes.size(); ++i) {
     const Node& n = state.nodes[i];

@@ -107,6 +107,11 @@ struct Due {
   DueKind kind = DueKind::kBegin;
 };
 
+// Of a budget: what was spent, and what is held for attempts under way.
+struct Account {
+  Cost spent, held;
+};
+
 struct RunState {
   // The state before the first event.
   explicit RunState(std::shared_ptr<const Plan> plan_of_flow) : plan(std::move(plan_of_flow)) {}
@@ -145,6 +150,9 @@ struct RunState {
   absl::btree_map<NodeIndex, Feedback> feedback;       // by the step that was started over
   absl::btree_map<NodeIndex, std::string> turns;       // by node that has one, until it is over
   absl::btree_map<NodeIndex, std::string> cache_keys;  // by node whose output is to be cached
+  absl::btree_map<NodeIndex, Account> accounts;        // by the node, or the run, that has a budget
+  absl::btree_map<NodeIndex, Cost> holds;              // of an attempt of a node that is not over
+  Cost spent;                                          // by the run
   std::vector<NodeIndex> undoable;  // what succeeded and has a `compensate`, in that order
   NodeIndex undo = -1;              // the compensation that runs now
   int32_t busy = 0;                 // owed effects other than WakeAt, and running attempts

@@ -80,7 +80,7 @@ struct Daemon {
       ports::MutexLock lock(&mu);
       ++ended;
     };
-    engine = std::make_unique<Engine>(World{*events, blobs, evaluator, executor, vault, clock},
+    engine = std::make_unique<Engine>(World{*events, blobs, evaluator, executor, vault, clock, meter},
                                       std::move(options));
   }
 

@@ -189,4 +189,32 @@ steps:
   CHECK(bench.Output(id, "group") == R"({"sum":4})");
 }
 
+TEST_CASE("what is held and spent of a budget survives a crash, and bounds what is asked") {
+  Bench bench;
+  const run::RunId id = bench.Run(R"(
+beamline: flow/v1
+name: poems
+budget: {usd: 2.5}
+steps:
+  - id: poem
+    foreach: {items: [1, 2, 3], tolerate: 3}
+    llm: {model: m/x, prompt: 'a poem on ${{ item }}'}
+)");
+  // The meter says a dollar a call: two fit, and the third is never asked.
+  CHECK(bench.executor->running() == Lines{"poem[0]", "poem[1]"});
+  CHECK(bench.executor->started[0].input.find(R"("max_tokens":4096)") != std::string::npos);
+  run::ReportAttempt cheap;
+  cheap.usage = {.requests = 1, .output_tokens = 10, .nano_usd = 500'000'000};
+  bench.executor->Finish("poem[0]", cheap);
+  bench.Settle();
+  bench.Crash();
+  bench.Settle();
+  // The other one was interrupted: its dollar counts as spent, and one more fits.
+  CHECK(bench.executor->running() == Lines{"poem[1]"});
+  bench.executor->Finish("poem[1]", cheap);
+  bench.Settle();
+  CHECK(bench.StatusOf(id) == ports::RunStatus::kSucceeded);
+  CHECK(bench.Output(id, "poem") == "[null,null,null]");
+}
+
 }  // namespace beamline::engine

@@ -96,7 +96,7 @@ void Bench::Boot() {
   options.attempts_max = attempts_max_;
   options.last_task = *disk.LastTask();
   options.fatal = [this](const absl::Status& status) { fatal.push_back(status); };
-  engine = std::make_unique<Engine>(World{disk, blobs, evaluator, *executor, vault, clock},
+  engine = std::make_unique<Engine>(World{disk, blobs, evaluator, *executor, vault, clock, meter},
                                     std::move(options));
   REQUIRE(engine->Recover().ok());
 }

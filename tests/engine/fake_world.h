@@ -66,6 +66,16 @@ class FakeVault : public ports::Vault {
   std::map<run::RunId, ports::Secrets> secrets;
 };
 
+// Every call may cost 100 tokens and a dollar.
+class FakeMeter : public ports::Meter {
+ public:
+  ports::Estimate MostOf(std::string_view body) const override {
+    bodies.emplace_back(body);
+    return {{100, 1'000'000'000}, ""};
+  }
+  mutable std::vector<std::string> bodies;  // that were measured
+};
+
 // A disk that fails when it is told to.
 class FakeDisk : public store::MemoryStore {
  public:
@@ -106,6 +116,7 @@ class Bench {
   store::MemoryBlobStore blobs;
   InlineEvaluator evaluator;
   FakeVault vault;
+  FakeMeter meter;
   std::unique_ptr<FakeExecutor> executor;
   std::unique_ptr<Engine> engine;
   std::vector<absl::StatusOr<Started>> starts;  // answers to Begin

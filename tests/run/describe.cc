@@ -34,7 +34,8 @@ struct Teller {
   }
   std::string operator()(const StepStarted& f) { return f.path; }
   std::string operator()(const AttemptStarted& f) {
-    return absl::StrCat(f.path, "#", f.attempt, Text(f.input));
+    return absl::StrCat(f.path, "#", f.attempt, Text(f.input),
+                        f.most == Cost() ? "" : absl::StrCat(" holds ", f.most.tokens, " tokens"));
   }
   std::string operator()(const AttemptFinished& f) {
     const std::string final =

@@ -93,6 +93,17 @@ class Player {
     return Owed();
   }
 
+  // "100:2.5" is 100 tokens and 2.5 dollars.
+  static Cost CostOf(const std::string& text) {
+    Cost cost;
+    double usd = 0;
+    const std::vector<std::string> parts = absl::StrSplit(text, ':');
+    REQUIRE(absl::SimpleAtoi(parts.at(0), &cost.tokens));
+    REQUIRE(absl::SimpleAtod(parts.at(1), &usd));
+    cost.nano_usd = static_cast<int64_t>(usd * 1e9);
+    return cost;
+  }
+
   decltype(Command::wish) Wish(const Line& line) {
     if (line.verb == "start") {
       StartRun wish;
@@ -122,6 +133,10 @@ class Player {
     }
     REQUIRE(line.verb == "report");
     ReportAttempt report{.path = line.path, .attempt = line.attempt};
+    if (line.option_key == "used") {
+      const Cost used = CostOf(line.option_value);
+      report.usage = {.requests = 1, .output_tokens = used.tokens, .nano_usd = used.nano_usd};
+    }
     if (line.outcome == "failed") {
       report.outcome = Outcome::kFailed;
       const std::string kind = line.error.empty() ? "exit" : line.error;
@@ -248,6 +263,8 @@ class Player {
       REQUIRE(absl::SimpleAtoi(line.option_value, &report.count));
       report.items = Value::Json("[]");
     }
+    if (line.option_key == "most") report.most = CostOf(line.option_value);
+    if (line.option_key == "unpriced") report.unpriced = line.option_value;
     if (line.option_key == "output") report.output = Value::Json(line.option_value);
     if (line.option_key == "error")
       report.error = {line.option_value, "it does not come to a value"};
