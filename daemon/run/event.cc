@@ -68,6 +68,7 @@ template <>
 constexpr const char* kName<InputsChanged> = "InputsChanged";
 template <>
 constexpr const char* kName<StepReused> = "StepReused";
+template <>
 constexpr const char* kName<TaskOpened> = "TaskOpened";
 template <>
 constexpr const char* kName<TaskDecided> = "TaskDecided";
