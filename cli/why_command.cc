@@ -71,6 +71,22 @@ std::string WorkerOf(const v1::Run& run, const std::string& path,
                                          absl::StrJoin(unserved, ", "));
 }
 
+// The task of the first of these steps that asks people; "" if none does.
+std::string TaskOf(const v1::Run& run, const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    const v1::Item* item = FindItem(run, path);
+    const v1::Step* step = FindStep(run, path);
+    if (item != nullptr && item->status() == v1::STATUS_WAITING && item->task() != 0) {
+      return absl::StrCat("t", item->task());
+    }
+    if (item == nullptr && step != nullptr && step->status() == v1::STATUS_WAITING &&
+        step->task() != 0) {
+      return absl::StrCat("t", step->task());
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 int Why(const Arguments& arguments, Context& context) {
@@ -121,6 +137,11 @@ int Why(const Arguments& arguments, Context& context) {
   if (!arguments.Has("STEP")) Show(context, ExplainRun(run, now));
   for (const std::string& path : paths) Show(context, explain(path));
   const std::string id = ShortId(run.id());
+  if (const std::string task = TaskOf(run, paths); !task.empty()) {
+    Hint(context, absl::StrCat("→ beamline review ", task, " · beamline approve ", task,
+                               " · beamline cancel ", id));
+    return kExitOk;
+  }
   Hint(context, proto::IsTerminal(run.status())
                     ? absl::StrCat("→ beamline runs show ", id, " · beamline tail ", id)
                     : absl::StrCat("→ beamline tail ", id, " · beamline cancel ", id));
