@@ -234,6 +234,9 @@ std::string Answer(const T& node, const std::string& name, const std::string& ru
                             " and waits for its next attempt");
       }
       if (node.status() == v1::STATUS_WAITING) {
+        if (node.task() != 0) {
+          return absl::StrCat(name, " waits for people: ", WaitText(node, run_id, now));
+        }
         return absl::StrCat(name, " ", node.reason().starts_with("held") ? "is " : "",
                             WaitText(node, run_id, now));
       }

@@ -71,6 +71,22 @@ std::string WorkerOf(const v1::Run& run, const std::string& path,
                                          absl::StrJoin(unserved, ", "));
 }
 
+// The task of the first of these steps that asks people; "" if none does.
+std::string TaskOf(const v1::Run& run, const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    const v1::Item* item = FindItem(run, path);
+    const v1::Step* step = FindStep(run, path);
+    if (item != nullptr && item->status() == v1::STATUS_WAITING && item->task() != 0) {
+      return absl::StrCat("t", item->task());
+    }
+    if (item == nullptr && step != nullptr && step->status() == v1::STATUS_WAITING &&
+        step->task() != 0) {
+      return absl::StrCat("t", step->task());
+    }
+  }
+  return "";
+}
+
 // The commands that help with what was explained.
 std::string NextFor(const v1::Run& run, const std::vector<std::string>& paths) {
   const std::string id = ShortId(run.id());
@@ -147,6 +163,12 @@ int Why(const Arguments& arguments, Context& context) {
   }
   if (!arguments.Has("STEP")) Show(context, ExplainRun(run, now, response->turns()));
   for (const std::string& path : paths) Show(context, explain(path));
+  const std::string id = ShortId(run.id());
+  if (const std::string task = TaskOf(run, paths); !task.empty()) {
+    Hint(context, absl::StrCat("→ beamline review ", task, " · beamline approve ", task,
+                               " · beamline cancel ", id));
+    return kExitOk;
+  }
   Hint(context, NextFor(run, paths));
   return kExitOk;
 }

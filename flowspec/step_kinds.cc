@@ -221,7 +221,7 @@ void CheckPeople(Reader& reader, Fields& fields, const char* key) {
         "leave it out where anybody may decide";
   }
   for (const NodePtr& one : list->items) {
-    if (!one->is_string() || HoldsExpression(*one)) continue;
+    if (HoldsExpression(*one)) continue;
     const bool user = absl::StartsWith(one->text, "user:") && one->text.size() > 5;
     const bool group = absl::StartsWith(one->text, "group:") && one->text.size() > 6;
     if (user || group) continue;

@@ -11,10 +11,11 @@
 namespace beamline::engine {
 namespace {
 
-// Finds the artifact that a question shows.
+// A question that is asked for the first time gets a number; each gets the artifact that it shows.
 void PrepareAsk(const run::RunState& state, StepArtifacts& artifacts, const ItemsOf& items_of,
-                run::ReportResolution* report) {
+                uint64_t* last_task, run::ReportResolution* report) {
   const run::NodeIndex node = run::FindNode(state, report->path);
+  if (!state.tasks.contains(node)) report->ask->task = ++*last_task;
   if (node < 0 || !report->error.ok() || !ShowsArtifact(*report->ask)) return;
   report->error = ShowArtifact(artifacts.VisibleTo(state, node, items_of), &*report->ask);
 }
@@ -163,8 +164,7 @@ void Engine::Handle(CommandMessage message) {
   if (AwaitTurn(*live, message)) return;
   auto* resolution = std::get_if<run::ReportResolution>(&message.command.wish);
   if (resolution != nullptr && resolution->ask) {
-    resolution->ask->task = ++last_task_;
-    PrepareAsk(live->state, live->artifacts, ItemsLoader(*live), resolution);
+    PrepareAsk(live->state, live->artifacts, ItemsLoader(*live), &last_task_, resolution);
   }
   if (resolution != nullptr && message.items != nullptr) {
     live->items[resolution->path] = message.items;

@@ -1,7 +1,5 @@
-// How the services answer a unary call. Includes gRPC: for the few .cc files that speak it.
+// How the services answer a unary call: for the .cc files that speak gRPC, behind its headers.
 #pragma once
-
-#include <grpcpp/grpcpp.h>
 
 #include "absl/status/statusor.h"
 #include "daemon/rpc/identity.h"
@@ -10,10 +8,10 @@
 namespace beamline::rpc {
 
 // Answers a call by `work(caller, done)`, which calls `done` sooner or later whatever happens.
-template <class Work>
-grpc::ServerUnaryReactor* Answer(const Peers& peers, grpc::CallbackServerContext* context,
-                                 const Work& work) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+// `context` is a grpc::CallbackServerContext.
+template <class Context, class Work>
+auto* Answer(const Peers& peers, Context* context, const Work& work) {
+  auto* reactor = context->DefaultReactor();
   absl::StatusOr<Caller> caller = Identify(peers, *context);
   if (caller.ok()) {
     work(*caller, [reactor](const absl::Status& status) { reactor->Finish(ToGrpc(status)); });

@@ -275,14 +275,16 @@ absl::Status MayDecide(const Task& task, const Voter& voter) {
 
 absl::Status AnswerClosed(const Task& task, const DecideTask& wish) {
   if (absl::Status repeated = CheckRepeated(task, wish); !repeated.ok()) return repeated;
-  std::string how = task.outcome ? TaskOutcomeName(*task.outcome) : "decided";
-  const bool person =
-      task.outcome == TaskOutcome::kApproved || task.outcome == TaskOutcome::kRejected;
-  if (person && !task.decisions.empty()) {
-    absl::StrAppend(&how, " by ", task.decisions.back().voter);
+  std::string how = "was decided";
+  if (task.outcome == TaskOutcome::kExpired) {
+    how = "has expired";
+  } else if (task.outcome) {
+    how = absl::StrCat("was ", TaskOutcomeName(*task.outcome));
+    const bool person = *task.outcome != TaskOutcome::kCancelled && !task.decisions.empty();
+    if (person) absl::StrAppend(&how, " by ", task.decisions.back().voter);
   }
   return absl::FailedPreconditionError(
-      absl::StrCat(NameOf(wish.task), " was ", how, " already; nothing was changed"));
+      absl::StrCat(NameOf(wish.task), " ", how, " already; nothing was changed"));
 }
 
 Facts Decide(const RunState& state, const DecideTask& wish, absl::Time now) {

@@ -28,6 +28,19 @@ inputs:
 steps:
   - {id: a, env: {C: '${{ inputs.count }}'}, run: 'echo "count $C"'}
 """
+REVIEW = """beamline: flow/v1
+name: article
+steps:
+  - {id: draft, run: 'echo "draft for $F"', env: {F: '${{ feedback.comment | default("none") }}'}, capture: text}
+  - id: review
+    approve:
+      title: 'Publish?'
+      show: '${{ steps.draft.output }}'
+      self_approval: true
+      form: {type: object, properties: {words: {type: integer}}}
+      on_changes: {rerun: draft}
+outputs: {words: '${{ steps.review.output.words }}'}
+"""
 
 
 @unittest.skipUnless((BIN / "beamlined").exists(), "beamlined is not built")
@@ -39,6 +52,7 @@ class Terminal(unittest.TestCase):
         root = Path(scratch.name)
         (root / "slow.flow.yaml").write_text(SLOW)
         (root / "ask.flow.yaml").write_text(ASK)
+        (root / "review.flow.yaml").write_text(REVIEW)
         self.env = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(root), "LANG": "C.UTF-8",
                     "BEAMLINE_DATA_DIR": str(root / "data"), "TERM": "xterm", "NO_COLOR": "1",
                     "PS1": "ready> "}
@@ -126,6 +140,38 @@ class Terminal(unittest.TestCase):
         shown = self.expect("succeeded")
         self.assertNotIn(b"s3cret", shown)
         self.expect("count 3")
+
+    def test_a_review_is_decided_by_keys(self):
+        self.type("beamline run -q review.flow.yaml\n")
+        self.expect("ready> ")
+        self.type("beamline review t1; echo \"code=$?\"\n")
+        self.expect("draft for none")
+        self.expect("[q]uit")
+        self.type("q")
+        self.expect("nothing was decided")
+        self.expect("code=7")
+        self.type("beamline review t1; echo \"code=$?\"\n")
+        self.expect("[q]uit")
+        self.type("c")
+        self.expect("what is to be changed: ")
+        self.type("tides\n")
+        self.expect("decide it yourself? [y/N] ")
+        self.type("y\n")
+        self.expect("code=0")
+        self.type("beamline wait --for waiting @latest\n")
+        self.expect("waiting")
+        self.type("EDITOR=\"printf '{\\\"words\\\":7}' >\" beamline review t1; echo \"code=$?\"\n")
+        self.expect("+draft for tides")
+        self.expect("[q]uit")
+        self.type("e")
+        self.expect('filled in: {"words":7}')
+        self.type("a")
+        self.expect("decide it yourself? [y/N] ")
+        self.type("y\n")
+        self.expect("t1 is approved")
+        self.expect("code=0")
+        self.type("beamline wait @latest -o json --jq .outputs.words\n")
+        self.expect("7\r\n")
 
     def test_a_dumb_terminal_gets_plain_lines(self):
         self.type("TERM=dumb beamline run ask.flow.yaml -i count=3 -i token=t\n")
