@@ -8,8 +8,8 @@ namespace beamline::cli {
 const std::vector<Command>& CommandTable() {
   static const auto* const kTable = [] {
     auto* table = new std::vector<Command>;
-    for (auto part : {RunCommands, OperateCommands, InboxCommands, FlowCommands, RegistryCommands, WorkerCommands,
-                      DaemonCommands, ContextCommands, ToolCommands}) {
+    for (auto part : {RunCommands, OperateCommands, InboxCommands, FlowCommands, RegistryCommands,
+                      WorkerCommands, DaemonCommands, ContextCommands, ToolCommands}) {
       std::vector<Command> commands = part();
       table->insert(table->end(), std::make_move_iterator(commands.begin()),
                     std::make_move_iterator(commands.end()));

@@ -15,8 +15,8 @@
 namespace beamline::cli {
 
 bool IsFlowFile(const std::string& word) {
-  if (word == "-" || word.find('/') != word.npos || absl::EndsWith(word, ".yaml") ||
-      absl::EndsWith(word, ".yml")) {
+  if (std::string_view(word) == "-" || word.find('/') != word.npos ||
+      absl::EndsWith(word, ".yaml") || absl::EndsWith(word, ".yml")) {
     return true;
   }
   // Beside a directory `build` there may well be a flow of that name.

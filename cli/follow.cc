@@ -220,7 +220,7 @@ int ExitCodeOfStatus(v1::Status status, const v1::Failure& failure) {
       return kExitWaiting;
     default:
       return failure.kind() == "rejected" || failure.kind() == "expired" ? kExitRejected
-                                                                          : kExitFailed;
+                                                                         : kExitFailed;
   }
 }
 

@@ -109,8 +109,7 @@ ManualPage FamilyPage(const std::string& family, const std::vector<const Command
   const bool single = commands.size() == 1 && commands[0]->name == family;
   const std::string page = "beamline-" + family;
   std::string about =
-      single ? commands[0]->summary
-             : absl::StrCat("commands about ", AboutFamily(family));
+      single ? commands[0]->summary : absl::StrCat("commands about ", AboutFamily(family));
   about[0] = absl::ascii_tolower(static_cast<unsigned char>(about[0]));
   std::string text = Header(page, page, about);
   absl::StrAppend(&text, ".Sh SYNOPSIS\n");

@@ -95,7 +95,7 @@ absl::StatusOr<std::string> DataDir(const std::string& context, const Environmen
 
 absl::Status PrepareSocketDir(const std::string& socket) {
   std::string dir = socket.substr(0, socket.rfind('/'));
-  if (dir.empty()) dir = "/";
+  if (dir.empty()) dir = '/';
   struct stat info;
   if (lstat(dir.c_str(), &info) != 0) {
     std::error_code error;

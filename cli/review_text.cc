@@ -81,8 +81,8 @@ std::string ArtifactText(const nlohmann::json& artifact, const BlobReader& read_
   std::string text = read_blob ? read_blob(blob) : "";
   const bool shown = !text.empty() && text.find('\0') == text.npos;
   if (shown && text.back() != '\n') text += '\n';
-  return absl::StrCat("artifact ", artifact["artifact"].get<std::string>(), ", ",
-                      ShortBytes(bytes), ", sha256 ", sha256, "\n", shown ? text : "");
+  return absl::StrCat("artifact ", artifact["artifact"].get<std::string>(), ", ", ShortBytes(bytes),
+                      ", sha256 ", sha256, "\n", shown ? text : "");
 }
 
 class Layout {

@@ -96,7 +96,7 @@ ports::Registration RegistrationOf(const Backend& backend, const Caller& caller,
     registration.parts = std::move(bundle.sources);
     registration.parts.push_back(itself);
   }
-  if (registration.workspace.empty() && !caller.remote) registration.workspace = "/";
+  if (registration.workspace.empty() && !caller.remote) registration.workspace = '/';
   return registration;
 }
 

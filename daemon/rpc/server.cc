@@ -18,8 +18,8 @@
 
 #include "absl/time/clock.h"
 #include "beamline/v1/admin.grpc.pb.h"
-#include "beamline/v1/dead_letter.grpc.pb.h"
 #include "beamline/v1/approval.grpc.pb.h"
+#include "beamline/v1/dead_letter.grpc.pb.h"
 #include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "beamline/v1/worker.grpc.pb.h"

@@ -426,14 +426,14 @@ struct RunFinished {
   Error error;
 };
 
-using Fact = std::variant<RunStarted, ForeachStarted, StepStarted, AttemptStarted, AttemptFinished,
-                          RetryScheduled, StepSkipped, StepCancelled, StepParked, StepFinished,
-                          StopRequested, OutputsResolved, SectionStarted, RunFinished, RunAdmitted,
-                          LoopDecided, CacheHit, WaitStarted, WaitEnded, SignalReceived, StepHeld,
-                          StepReleased, Intervened, RunReopened, StepRequeued, StepMarked,
-                          RunPaused, RunResumed, LetterDropped, InputsChanged, StepReused,
-                          TaskOpened, TaskDecided, TaskDelegated, TaskEscalated, TaskClosed,
-                          StepsRewound>;
+using Fact =
+    std::variant<RunStarted, ForeachStarted, StepStarted, AttemptStarted, AttemptFinished,
+                 RetryScheduled, StepSkipped, StepCancelled, StepParked, StepFinished,
+                 StopRequested, OutputsResolved, SectionStarted, RunFinished, RunAdmitted,
+                 LoopDecided, CacheHit, WaitStarted, WaitEnded, SignalReceived, StepHeld,
+                 StepReleased, Intervened, RunReopened, StepRequeued, StepMarked, RunPaused,
+                 RunResumed, LetterDropped, InputsChanged, StepReused, TaskOpened, TaskDecided,
+                 TaskDelegated, TaskEscalated, TaskClosed, StepsRewound>;
 
 struct Event {
   uint64_t seq = 0;   // 1, 2, 3, … within the run, without a gap

@@ -57,9 +57,9 @@ TEST_CASE("every promise holds for every seed, and each seed plays the same twic
           " wait for a person; ", sum.signals, " signals, ", sum.waits_ended, " waits ended, ",
           sum.rounds, " rounds decided, ", sum.undone, " steps undone, ", sum.held, " held, ",
           sum.interventions, " interventions, ", sum.reopened, " runs reopened, ", sum.requeued,
-          " steps requeued, ", sum.letters, " dead letters left, ",
-          sum.asked, " questions, ", sum.decided, " decisions, ", sum.refused, " refused, ",
-          sum.approved, " approved, ", sum.expired, " expired, ", sum.rewound, " rounds more");
+          " steps requeued, ", sum.letters, " dead letters left, ", sum.asked, " questions, ",
+          sum.decided, " decisions, ", sum.refused, " refused, ", sum.approved, " approved, ",
+          sum.expired, " expired, ", sum.rewound, " rounds more");
   if (seeds < 1000) return;
   // A simulation in which nothing happens proves nothing.
   const int floor = static_cast<int>(seeds);
