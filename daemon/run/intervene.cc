@@ -73,6 +73,8 @@ absl::Status NoStep(const std::string& path) {
   return absl::NotFoundError(absl::StrCat("the run has no step `", path, "`, or none yet"));
 }
 
+absl::Status CheckKept(const RunState& state, NodeIndex index);
+
 // An item of a kind that can be brought back on its own.
 absl::Status CheckItem(const RunState& state, const FanItem& at, const std::string& path) {
   const auto step = static_cast<size_t>(state.node(at.fan).step);
@@ -86,7 +88,7 @@ absl::Status CheckItem(const RunState& state, const FanItem& at, const std::stri
         "`", path, "` holds steps with a `compensate`; items of such a step are not retried"));
   }
   const Status status = fan.done[static_cast<size_t>(at.item)].status;
-  if (IsStuck(status)) return absl::OkStatus();
+  if (IsStuck(status)) return CheckKept(state, at.fan);
   return absl::FailedPreconditionError(absl::StrCat(
       "item `", path, "` ", status == Status::kSucceeded ? "has succeeded" : "waits for its turn",
       "; nothing of it failed"));

@@ -97,6 +97,7 @@ struct Daemon {
   FakeExecutor executor;
   FakeVault vault;
   RealClock clock;
+  FakeMeter meter;
   ports::Mutex mu;
   int64_t ended = 0;
   std::unique_ptr<Engine> engine;
