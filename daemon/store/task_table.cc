@@ -182,10 +182,14 @@ absl::StatusOr<TaskWriter> TaskWriter::Prepare(Connection& db) {
   TaskWriter writer;
   const std::pair<Statement TaskWriter::*, const char*> statements[] = {
       {&TaskWriter::open_,
-       "INSERT OR REPLACE INTO tasks (task, tenant, run_no, seq, path, state, title, round, "
+       "INSERT INTO tasks (task, tenant, run_no, seq, path, state, title, round, "
        "max_rounds, quorum, approvals, initiator, barred, opened_at, until, escalated, digest) "
        "SELECT ?1, tenant, ?2, ?3, ?4, 'open', ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, 0, ?13 "
-       "FROM runs WHERE run_no = ?2"},
+       "FROM runs WHERE run_no = ?2 "
+       "ON CONFLICT (task) DO UPDATE SET seq = excluded.seq, state = excluded.state, "
+       "title = excluded.title, round = excluded.round, max_rounds = excluded.max_rounds, "
+       "quorum = excluded.quorum, approvals = 0, opened_at = excluded.opened_at, "
+       "until = excluded.until, escalated = 0, digest = excluded.digest"},
       {&TaskWriter::state_, "UPDATE tasks SET state = ?2 WHERE task = ?1"},
       {&TaskWriter::approvals_, "UPDATE tasks SET approvals = ?2, digest = ?3 WHERE task = ?1"},
       {&TaskWriter::escalate_, "UPDATE tasks SET escalated = 1, until = ?2 WHERE task = ?1"},
@@ -291,12 +295,11 @@ absl::StatusOr<std::vector<TaskRow>> ListTasks(Connection& db, const ports::Task
 }
 
 absl::StatusOr<uint64_t> CountTasks(Connection& db, const std::string& tenant) {
-  auto count = db.Prepare("SELECT count(*) FROM tasks WHERE tenant = ?1 AND state = 'open'",
-                          {Param::Text(tenant)});
+  auto count = db.Prepare("SELECT open FROM task_counts WHERE tenant = ?1", {Param::Text(tenant)});
   if (!count.ok()) return count.status();
   absl::StatusOr<bool> row = count->Step();
   if (!row.ok()) return row.status();
-  return static_cast<uint64_t>(count->Int(0));
+  return *row ? static_cast<uint64_t>(count->Int(0)) : 0;
 }
 
 absl::StatusOr<TaskRow> FindTask(Connection& db, const std::string& tenant, uint64_t task) {

@@ -104,11 +104,13 @@ TEST_CASE_TEMPLATE("while changes are made nobody is asked, then under the same 
   run::StepsRewound rewound{.path = "review", .steps = {"review"}, .tasks = {1}};
   Tell(store, 1, 2, rewound);
   CHECK(Names(store) == "");
+  CHECK(*store->CountTasks("local") == 0);
   CHECK(store->GetTask("local", 1)->state == TaskState::kRevising);
   run::TaskOpened again = Opened(1);
   again.round = 2;
   Tell(store, 1, 3, again);
   CHECK(Names(store) == "t1");
+  CHECK(*store->CountTasks("local") == 1);
   CHECK(store->GetTask("local", 1)->round == 2);
   CHECK(store->GetTask("local", 1)->seq == 4);
   CHECK(store->GetTask("local", 1)->approvals == 0);
