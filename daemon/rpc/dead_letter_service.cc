@@ -7,7 +7,7 @@
 #include "beamline/v1/dead_letter.grpc.pb.h"
 #include "daemon/rpc/dead_letters.h"
 #include "daemon/rpc/services.h"
-#include "daemon/rpc/unary.h"
+#include "daemon/rpc/answer.h"
 
 namespace beamline::rpc {
 namespace {

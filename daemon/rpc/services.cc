@@ -26,7 +26,6 @@
 #include "daemon/rpc/signal_run.h"
 #include "daemon/rpc/start_run.h"
 #include "daemon/rpc/start_runs.h"
-#include "daemon/rpc/unary.h"
 #include "daemon/rpc/wait_run.h"
 
 namespace beamline::rpc {
