@@ -17,6 +17,7 @@
 #include "flowspec/check.h"
 #include "tests/run/describe.h"
 #include "tests/run/random_flow.h"
+#include "tests/run/simulation_rules.h"
 
 namespace beamline::run {
 namespace {
@@ -179,12 +180,12 @@ class World {
     if (!again && wishes.empty()) return;
     DecideTask wish =
         again ? decisions_[random_.Below(decisions_.size())] : wishes[random_.Below(wishes.size())];
-    shown_[wish.request_id] = wish.digest;
+    rules_.Shown(wish.request_id, wish.digest);
     if (plant_ == Plant::kDecideUnseen) {
       const auto task = state_.tasks.find(FindNode(state_, wish.path));
       if (task != state_.tasks.end()) wish.digest = task->second.digest;
     }
-    const bool known = again && given_decisions_.contains(wish.request_id);
+    const bool known = again && rules_.WasGiven(wish.request_id);
     if (!Send({wish.voter.name, 0, wish})) {
       ++result_.refused;
       return;
@@ -204,7 +205,7 @@ class World {
                       .digest = task.digest,
                       .request_id = name,
                       .voter = {name, {"user:" + name}}};
-      shown_[wish.request_id] = wish.digest;
+      rules_.Shown(wish.request_id, wish.digest);
       Send({name, 0, wish});
       return;
     }
@@ -451,20 +452,16 @@ class World {
             absl::StrCat(finished->path, "#", finished->attempt, " has an outcome nobody gave"));
       }
       if (IsTerminal(finished->step_status)) Ended(finished->path);
+      if (finished->step_status == Status::kSucceeded) rules_.Succeeded(finished->path);
     } else if (const auto* skipped = std::get_if<StepSkipped>(&event.fact)) {
       Ended(skipped->path);
     } else if (const auto* cancelled = std::get_if<StepCancelled>(&event.fact)) {
       Ended(cancelled->path);
     } else if (const auto* step = std::get_if<StepFinished>(&event.fact)) {
       Ended(step->path);
-      if (step->status == Status::kSucceeded) Succeeded(step->path);
+      if (step->status == Status::kSucceeded) rules_.Succeeded(step->path);
     }
-    if (const auto* finished = std::get_if<AttemptFinished>(&event.fact)) {
-      if (finished->step_status == Status::kSucceeded) Succeeded(finished->path);
-    }
-    CheckWaits(event);
-    CheckTasks(event);
-    CheckUndone(event);
+    rules_.Check(event);
     CheckAgain(event);
   }
 
@@ -495,7 +492,9 @@ class World {
     } else if (const auto* marked = std::get_if<StepMarked>(&event.fact)) {
       MayEndAgain(marked->path, false);
       Ended(marked->path);
-      Succeeded(marked->path);
+      rules_.Succeeded(marked->path);
+    } else if (const auto* rewound = std::get_if<StepsRewound>(&event.fact)) {
+      for (const std::string& path : rewound->steps) MayEndAgain(path, true);
     } else if (std::holds_alternative<RunReopened>(event.fact)) {
       ++result_.reopened;
       for (const auto section : {flowspec::Section::kOnFailure, flowspec::Section::kFinally}) {
@@ -525,93 +524,6 @@ class World {
       if (!letters_.contains(path)) Violation(absl::StrCat(path, " is parked without a letter"));
     }
     result_.letters += static_cast<int>(letters_.size());
-  }
-
-  // A yes needs enough people, none of whom has started the run, who all saw what stands; every
-  // question ends once.
-  void CheckTasks(const Event& event) {
-    if (const auto* opened = std::get_if<TaskOpened>(&event.fact)) {
-      ++result_.asked;
-      Question& question = questions_[opened->task];
-      if (question.open || question.closed) {
-        Violation(absl::StrCat("t", opened->task, " was asked when it was open or closed"));
-      }
-      question = {true, false, opened->digest, opened->quorum, {}};
-    } else if (const auto* decided = std::get_if<TaskDecided>(&event.fact)) {
-      ++result_.decided;
-      Question& question = questions_[decided->task];
-      given_decisions_.insert(decided->request_id);
-      if (decided->voter == "uid:1") Violation("who started the run has decided");
-      if (decided->shown != question.digest || shown_[decided->request_id] != decided->shown) {
-        Violation("something was decided that was not shown");
-      }
-      if (decided->verdict == Verdict::kApprove) question.voters.insert(decided->voter);
-    } else if (const auto* closed = std::get_if<TaskClosed>(&event.fact)) {
-      Question& question = questions_[closed->task];
-      if (question.closed) Violation(absl::StrCat("t", closed->task, " was closed twice"));
-      question.open = false;
-      question.closed = true;
-      const bool enough = static_cast<int32_t>(question.voters.size()) >= question.quorum;
-      if (closed->outcome == TaskOutcome::kApproved && !enough) Violation("too few have approved");
-      if (closed->outcome == TaskOutcome::kApproved) ++result_.approved;
-      if (closed->outcome == TaskOutcome::kExpired) ++result_.expired;
-    } else if (const auto* rewound = std::get_if<StepsRewound>(&event.fact)) {
-      ++result_.rewound;
-      for (const std::string& path : rewound->steps) MayEndAgain(path, true);
-      for (const uint64_t task : rewound->tasks) questions_[task].open = false;
-    }
-  }
-
-  // A signal ends one wait, and only one that came; a time ends a wait only when it has come.
-  void CheckWaits(const Event& event) {
-    if (std::holds_alternative<SignalReceived>(event.fact)) untaken_.insert(event.seq);
-    if (std::holds_alternative<LoopDecided>(event.fact)) ++result_.rounds;
-    if (std::holds_alternative<StepHeld>(event.fact)) ++result_.held;
-    const auto* ended = std::get_if<WaitEnded>(&event.fact);
-    if (ended == nullptr) return;
-    ++result_.waits_ended;
-    if (ended->signal > 0 && untaken_.erase(ended->signal) == 0) {
-      Violation(absl::StrCat("signal ", ended->signal, " was taken twice, or never came"));
-    }
-  }
-
-  // What succeeded and can be undone is undone in reverse order, each once.
-  void CheckUndone(const Event& event) {
-    if (const auto* section = std::get_if<SectionStarted>(&event.fact)) {
-      undoing_ = section->section == flowspec::Section::kCompensate;
-      if (!undoing_ && !done_.empty() && !forced_ && compensated_) {
-        Violation(absl::StrCat(done_.back(), " was not undone"));
-      }
-      compensated_ = compensated_ || undoing_;
-    }
-    const auto* stop = std::get_if<StopRequested>(&event.fact);
-    forced_ = forced_ || (stop != nullptr && stop->force);
-    const std::string& path = FactPath(event.fact);
-    constexpr std::string_view kUndo = ".compensate";
-    const bool undo = path.size() > kUndo.size() &&
-                      path.compare(path.size() - kUndo.size(), kUndo.size(), kUndo) == 0;
-    if (!undo || !ended_.contains(path) || undone_.contains(path)) return;
-    undone_.insert(path);
-    ++result_.undone;
-    if (!undoing_) Violation(absl::StrCat(path, " outside its section"));
-    if (done_.empty() || done_.back() + std::string(kUndo) != path) {
-      return Violation(absl::StrCat(path, " is not the last thing that succeeded"));
-    }
-    done_.pop_back();
-  }
-
-  // Of what has a `compensate`, in the order of its success in the main steps.
-  void Succeeded(const std::string& path) {
-    if (path.find(".compensate") != std::string::npos) return;
-    std::string id = path.substr(path.rfind('/') + 1);
-    const bool item = id.find('[') != std::string::npos;
-    id = id.substr(0, id.find('['));
-    for (size_t i = 0; i < plan_->flow->steps.size(); ++i) {
-      const flowspec::Step& step = plan_->flow->steps[i];
-      const bool fan = plan_->fan(static_cast<int32_t>(i)).kind != FanOut::Kind::kNone;
-      if (step.id != id || step.compensate < 0 || fan != item) continue;
-      if (step.section == flowspec::Section::kMain) done_.push_back(path);
-    }
   }
 
   // Nothing begins before its time, as the world's clock has it at the moment of the decision.
@@ -649,9 +561,7 @@ class World {
     } else if (IsTerminal(state_.status)) {
       ++result_.finished;
       if (!Pending(state_).empty()) Violation("a finished run is still owed something");
-      for (const auto& [number, question] : questions_) {
-        if (!question.closed) Violation(absl::StrCat("the run is over, and t", number, " is not"));
-      }
+      rules_.CheckEnd();
     } else {
       Violation(absl::StrCat("the run does not end:\n", Dump(state_)));
     }
@@ -677,21 +587,9 @@ class World {
   std::map<AttemptKey, absl::Time> retry_at_;
   std::map<std::string, absl::Time> wait_until_;
   uint64_t signals_sent_ = 0, decisions_sent_ = 0, tasks_asked_ = 0;
-  struct Question {
-    bool open = false, closed = false;
-    std::string digest;
-    int32_t quorum = 1;
-    std::set<std::string> voters;
-  };
-  std::map<uint64_t, Question> questions_;
-  std::vector<DecideTask> decisions_;         // that were taken, perhaps not yet on disk
-  std::map<std::string, std::string> shown_;  // by request: the digest of what was seen
-  std::set<std::string> given_decisions_;     // on disk
-  std::set<uint64_t> untaken_;
-  std::vector<std::string> done_;  // what can be undone, in the order it succeeded
-  std::set<std::string> undone_;
-  bool undoing_ = false, forced_ = false, compensated_ = false;
+  std::vector<DecideTask> decisions_;  // that were taken, perhaps not yet on disk
   SimulationResult result_;
+  SimulationRules rules_{*plan_, ended_, result_};
 };
 
 }  // namespace
