@@ -194,7 +194,15 @@ void Enter(RunState& state, NodeIndex index) {
 }
 
 void FreeBelow(RunState& state, NodeIndex index) {
-  state.fans.erase(index);  // its items, too, are free already
+  if (const auto fan = state.fans.find(index); fan != state.fans.end()) {
+    std::vector<NodeIndex> kept;  // items that a compensation might have had to find
+    for (int32_t item = 0; item < fan->second.next; ++item) {
+      const auto node = fan->second.node_of_item.find(item);
+      if (node != fan->second.node_of_item.end()) kept.push_back(node->second);
+    }
+    state.fans.erase(fan);
+    for (const NodeIndex item : kept) FreeItem(state, item);
+  }
   const NodeIndex first = std::exchange(At(state, index).first_child, -1);
   if (first < 0) return;
   const auto size = static_cast<int32_t>(state.plan->children(state.node(index).step).size());

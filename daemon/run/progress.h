@@ -52,7 +52,7 @@ void Enter(RunState& state, NodeIndex node);
 // The node is not parked, held or waiting any more; its status is for the caller to set.
 void LeaveStandstill(RunState& state, NodeIndex node);
 
-// Frees all that is below a step that is over. What is kept for compensations stays.
+// Frees all that is below a step that is over.
 void FreeBelow(RunState& state, NodeIndex node);
 
 // The largest number that an attempt at or below the node has had.
