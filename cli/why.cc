@@ -205,7 +205,9 @@ std::string Answer(const T& node, const std::string& name, const std::string& ru
       return absl::StrCat(name, " is running",
                           node.has_started_at() ? ", started " + Ago(node.started_at(), now) : "");
     case v1::STATUS_SUCCEEDED:
-      return absl::StrCat(name, " has succeeded", reason.empty() ? "" : ": ", reason);
+      // What a person, or another run, has done; a cache speaks for itself below.
+      return absl::StrCat(name, " has succeeded",
+                          reason.empty() || !node.cached_from().empty() ? "" : ": " + reason);
     case v1::STATUS_FAILED:
       return absl::StrCat(name, " has failed: ", FailureText(node.failure()));
     case v1::STATUS_SKIPPED:
