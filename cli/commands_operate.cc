@@ -95,13 +95,13 @@ Command Skip() {
       .description =
           "For a step whose work somebody has done by hand, or that need not be done. Its output "
           "is "
-          "what --output or --set say, else null; who said so and why is recorded.",
+          "what --result or --set say, else null; who said so and why is recorded.",
       .positionals = {RunName(true),
                       {.name = "STEP",
                        .help = "the path of the step or item",
                        .completes = Completes::kStep}},
       .flags = {Reason(),
-                {.name = "output", .value = "JSON", .help = "the output of the step"},
+                {.name = "result", .value = "JSON", .help = "the output of the step"},
                 {.name = "set",
                  .value = "K=V",
                  .help = "a field of the output: k=text, k:=json or k=@file",

@@ -179,7 +179,7 @@ bool HasFilter(const Arguments& arguments) {
 // The words of a bulk.
 struct Verb {
   const char* ask;   // "retry"
-  const char* done;  // "run again"
+  const char* done;  // "requeued"
 };
 
 using Send = std::function<absl::StatusOr<std::vector<v1::DeadLetterResult>>(
@@ -234,7 +234,7 @@ int Bulk(const Arguments& arguments, Context& context, const Verb& verb,
                 "name letters by their ids, or by --all and filters, not both");
   }
   if (!named && !arguments.On("all") && !HasFilter(arguments)) {
-    return Fail(context, kExitUsage, absl::StrCat("which letters are to be ", verb.ask, "?"),
+    return Fail(context, kExitUsage, absl::StrCat("nothing says which letters to ", verb.ask),
                 "name their ids, or say --all or --query");
   }
   absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
@@ -327,7 +327,7 @@ int DlqShow(const Arguments& arguments, Context& context) {
 }
 
 int DlqRetry(const Arguments& arguments, Context& context) {
-  return Bulk(arguments, context, {"retry", "run again"}, [&](Client& client) -> Send {
+  return Bulk(arguments, context, {"retry", "requeued"}, [&](Client& client) -> Send {
     return [&](const std::vector<v1::DeadLetterRef>& refs) {
       v1::RetryDeadLettersRequest request;
       request.set_request_id(NewRequestId());

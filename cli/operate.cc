@@ -110,10 +110,10 @@ int RetryCommand(const Arguments& arguments, Context& context) {
 }
 
 int SkipCommand(const Arguments& arguments, Context& context) {
-  if (arguments.Has("output") && arguments.Has("set")) {
-    return Fail(context, kExitUsage, "--output and --set exclude each other");
+  if (arguments.Has("result") && arguments.Has("set")) {
+    return Fail(context, kExitUsage, "--result and --set exclude each other");
   }
-  std::string output = arguments.Get("output");
+  std::string output = arguments.Get("result");
   if (arguments.Has("set")) {
     const flowspec::Flow untyped;
     absl::StatusOr<std::string> fields = ReadInputs(untyped, {.pairs = arguments.All("set")});

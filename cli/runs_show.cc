@@ -55,6 +55,11 @@ void ShowFacts(const Context& context, const v1::Run& run, const BlobReader& blo
   ShowFact(context, "run", run.id());
   ShowFact(context, "digest", run.digest());
   ShowFact(context, "started", absl::StrCat(TimeText(run.started_at()), " by ", run.actor()));
+  if (run.has_replay_of()) {
+    ShowFact(context, "replay of",
+             absl::StrCat(run.replay_of().run_id(), run.replay_of().from().empty() ? "" : ", from ",
+                          run.replay_of().from()));
+  }
   ShowFact(context, "workspace", run.workspace());
   for (const v1::Label& label : run.labels()) {
     ShowFact(context, "label", absl::StrCat(label.key(), "=", label.value()));

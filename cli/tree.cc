@@ -221,6 +221,11 @@ class Layout {
   // "2 tries  14 lines  artifact report (959 B)"
   std::string SuccessNote(const v1::Step& step, const RepeatedPtrField<v1::Step>& siblings) const {
     std::vector<std::string> parts;
+    if (step.reused()) {
+      parts.push_back(absl::StrCat("as in run ", ShortId(run_.replay_of().run_id())));
+    } else if (step.reason().starts_with("done by hand")) {
+      parts.push_back(Printable(step.reason()));
+    }
     if (!step.cached_from().empty()) {
       parts.push_back(absl::StrCat("cached (from run ", ShortId(step.cached_from()), ")"));
     }

@@ -243,7 +243,7 @@ std::string Answer(const T& node, const std::string& name, const std::string& ru
       return absl::StrCat(name, " is running",
                           node.has_started_at() ? ", started " + Ago(node.started_at(), now) : "");
     case v1::STATUS_SUCCEEDED:
-      // Why it was taken from the cache stands below.
+      // What a person, or another run, has done; a cache speaks for itself below.
       return absl::StrCat(name, " has succeeded",
                           reason.empty() || !node.cached_from().empty() ? "" : ": " + reason);
     case v1::STATUS_FAILED:

@@ -77,8 +77,7 @@ absl::Status Engine::Adopt(LoadedMessage& message) {
     parked_.erase(timer);
   }
   if (!finished) --parked_count_;
-  // Its events are here.
-  if (!finished) message.row->status = ports::RunStatus::kRunning;
+  // As on disk: once the run goes on, its row has to say so, or a restart takes it for waiting.
   RecoverRun(*message.row, std::move(message.events));
   LiveRun* live = Find(message.run);
   if (live == nullptr) return lost;

@@ -136,6 +136,20 @@ TEST_CASE("a parked step is taken as done") {
   CHECK(bench.StatusOf(id) == ports::RunStatus::kSucceeded);
 }
 
+TEST_CASE("a run that was brought back from waiting is recovered after a crash") {
+  Bench bench;
+  const run::RunId id = bench.Run(kPark);
+  bench.executor->Fail("pay", {"exit", "exit code 9", 9});
+  bench.Settle();
+  CHECK(bench.StatusOf(id) == ports::RunStatus::kWaiting);
+  CHECK(Intervene(bench, id, run::RetryStep{Because("r1")}).ok());
+  CHECK(bench.StatusOf(id) == ports::RunStatus::kRunning);  // what the next start goes by
+  bench.Crash();
+  bench.Settle();
+  CHECK(bench.executor->running() == std::vector<std::string>{"pay"});
+  CHECK(bench.executor->started.back().attempt == 3);  // nobody knows how the second came out
+}
+
 TEST_CASE("a paused run holds no slot, leaves memory, and goes on where it was") {
   Bench bench(1);
   const run::RunId id = bench.Run(kShip);
