@@ -24,7 +24,10 @@ void ForEachBudget(const RunState& state, NodeIndex node, const Visit& visit) {
 
 std::string Dollars(int64_t nanos) {
   const double usd = static_cast<double>(nanos) / kNanosPerDollar;
-  return usd >= 0.01 || nanos == 0 ? absl::StrFormat("$%.2f", usd) : absl::StrFormat("$%.3g", usd);
+  if (nanos != 0 && usd < 0.0001) return absl::StrFormat("$%.1g", usd);
+  std::string text = absl::StrFormat("$%.4f", usd);
+  for (int zeros = 0; zeros < 2 && text.back() == '0'; ++zeros) text.pop_back();
+  return text;
 }
 
 std::string Tokens(int64_t tokens) { return absl::StrCat(tokens, " tokens"); }
