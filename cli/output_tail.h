@@ -47,7 +47,7 @@ class OutputTail {
   struct Tail {
     std::deque<std::string> lines;
     std::array<LineSplitter, 2> splitters;  // stdout and stderr
-    int64_t count = 0;          // of lines that are ended, those not kept included
+    int64_t count = 0;                      // of lines that are ended, those not kept included
     int32_t attempt = 0;
     uint64_t used = 0;
   };

@@ -7,7 +7,7 @@ python3-protobuf):
     mkdir stubs
     protoc -I proto --python_out=stubs --grpc_out=stubs \\
         --plugin=protoc-gen-grpc=$(command -v grpc_python_plugin) \\
-        beamline/v1/worker.proto beamline/v1/event.proto
+        beamline/v1/worker.proto beamline/v1/usage.proto
     PYTHONPATH=stubs python3 examples/worker.py SOCKET QUEUE TASK
 
 It upper-cases the text in {"text": ...}, four attempts at a time, and reconnects when the daemon

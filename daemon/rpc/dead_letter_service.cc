@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "beamline/v1/dead_letter.grpc.pb.h"
+#include "daemon/rpc/answer.h"
 #include "daemon/rpc/dead_letters.h"
 #include "daemon/rpc/services.h"
-#include "daemon/rpc/answer.h"
 
 namespace beamline::rpc {
 namespace {

@@ -80,8 +80,8 @@ struct Daemon {
       ports::MutexLock lock(&mu);
       ++ended;
     };
-    engine = std::make_unique<Engine>(World{*events, blobs, evaluator, executor, vault, clock, meter},
-                                      std::move(options));
+    engine = std::make_unique<Engine>(
+        World{*events, blobs, evaluator, executor, vault, clock, meter}, std::move(options));
   }
 
   void StartRun(const std::shared_ptr<const CompiledFlow>& flow, const std::string& inputs = "{}") {

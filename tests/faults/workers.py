@@ -41,7 +41,7 @@ def make_stubs(directory):
         skip("python3-grpcio, protoc or grpc_python_plugin is missing")
     subprocess.run(["protoc", "-I", ROOT / "proto", f"--python_out={directory}",
                     f"--grpc_out={directory}", f"--plugin=protoc-gen-grpc={plugin}",
-                    "beamline/v1/worker.proto", "beamline/v1/event.proto"], check=True)
+                    "beamline/v1/worker.proto", "beamline/v1/usage.proto"], check=True)
     sys.path.insert(0, str(directory))
 
 

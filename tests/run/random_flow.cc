@@ -47,7 +47,9 @@ class Writer {
                    bool ordered) {
     const std::string pad(static_cast<size_t>(depth * 2), ' ');
     std::string yaml = absl::StrCat(pad, "- id: ", id, "\n");
-    const auto add = [&](const std::string& line) { absl::StrAppend(&yaml, pad, "  ", line, "\n"); };
+    const auto add = [&](const std::string& line) {
+      absl::StrAppend(&yaml, pad, "  ", line, "\n");
+    };
     if (ordered && random_.Chance(60)) add(Needs(before));
     if (random_.Chance(20)) add("if: inputs.go");
     if (random_.Chance(15)) add(random_.Chance(50) ? "on_error: continue" : "on_error: park");
@@ -112,7 +114,8 @@ class Writer {
 
 std::shared_ptr<const Plan> RandomFlow(Random& random) {
   const std::string yaml = Writer(random).Flow();
-  flowspec::ParseResult parsed = flowspec::ParseFlow(yaml, {.compile_expressions = false, .accepted_before = true});
+  flowspec::ParseResult parsed =
+      flowspec::ParseFlow(yaml, {.compile_expressions = false, .accepted_before = true});
   if (parsed.flow == nullptr) {
     for (const auto& f : parsed.findings) {
       std::fprintf(stderr, "%s %d: %s\n", f.code.c_str(), f.span.line, f.message.c_str());
