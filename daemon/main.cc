@@ -37,6 +37,7 @@
 #include "daemon/rpc/worker_dialer.h"
 #include "daemon/run_log.h"
 #include "daemon/schedule/scheduler.h"
+#include "daemon/startup_pages.h"
 #include "daemon/store/blob_store.h"
 #include "daemon/store/memory_blob_store.h"
 #include "daemon/store/memory_store.h"
@@ -269,6 +270,7 @@ class Daemon {
     for (const std::string& problem : engine_->problems()) {
       Log(LogLevel::kError, "problem", {{"problem", problem}});
     }
+    ReleaseStartupPages();
     engine_->Start();
     scheduler_->Start();
     StartServer(before, work_dir);
