@@ -1,12 +1,10 @@
 // CheckExecutable: what a flow may say already, but this release cannot do yet.
-#include <algorithm>
 #include <string>
-#include <tuple>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "flowspec/outside.h"
 #include "flowspec/parse.h"
-#include "flowspec/yaml.h"
 
 namespace beamline::flowspec {
 namespace {
@@ -81,19 +79,6 @@ void CheckStep(const Flow& flow, const Step& step, Findings* findings) {
                absl::StrCat("the `store` secret `", secret.name, "` of step `", step.id, "`"),
                "name a variable or a file of the daemon: `{env: NAME}` or `{file: PATH}`"));
   }
-}
-
-// Where the top-level key stands.
-Span KeySpan(const Flow& flow, std::string_view key) {
-  Findings ignored;
-  const LineTable lines(flow.source);
-  const NodePtr root = ParseYaml(flow.source, lines, &ignored);
-  if (root != nullptr) {
-    for (const auto& [name, value] : root->entries) {
-      if (name->text == key) return SpanOf(*name, flow.source, lines);
-    }
-  }
-  return {1, 1, 0};
 }
 
 }  // namespace

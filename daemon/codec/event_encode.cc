@@ -152,7 +152,7 @@ class Writer {
     to_.set_seq(event.seq);
     SetTime(event.time, to_.mutable_time());
     SetText(event.actor, to_.mutable_actor());
-    std::visit([this](const auto& fact) { Put(fact); }, event.fact);
+    std::visit([this](const auto& fact) { this->Put(fact); }, event.fact);
   }
 
  private:

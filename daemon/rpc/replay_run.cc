@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/engine/values.h"
 #include "daemon/rpc/intervene.h"
 #include "daemon/rpc/narrator.h"
 #include "daemon/rpc/refusal.h"
@@ -61,6 +62,11 @@ absl::StatusOr<v1::StartRunRequest> StartOf(const Backend& backend, const Caller
     label->set_key(key);
     label->set_value(value);
   }
+  if (!before.llm_answers.absent()) {
+    absl::StatusOr<std::string> answers = engine::Load(before.llm_answers, backend.blobs);
+    if (!answers.ok()) return answers.status();
+    start.set_llm_answers(*std::move(answers));
+  }
   // Over the network a run gets a directory of its own.
   if (!caller.remote) start.set_workspace(before.workspace);
   absl::StatusOr<std::string> inputs = MergeInputs(backend, before.inputs, request.inputs());
@@ -93,7 +99,6 @@ absl::StatusOr<engine::StartRequest> CheckReplay(const Backend& backend, const C
   for (const std::string& id : results->again) response->add_again(id);
   start->replay_of = run::ReplayOf{row->id, request.from()};
   start->reused = std::move(results->reused);
-  start->llm_answers = old->state.start.llm_answers;
   if (request.flow_source().empty()) start->flow_path = old->state.start.flow_path;
   if (!start->request_id.empty()) {
     start->request_hash = flowspec::Sha256Hex(
