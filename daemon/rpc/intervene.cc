@@ -209,8 +209,9 @@ absl::StatusOr<std::string> MergeInputs(const Backend& backend, const run::Value
   const auto changed = flowspec::ObjectMembers(over);
   std::vector<std::string> members;
   for (const auto& [key, value] : flowspec::ObjectMembers(*before)) {
-    const bool again = std::any_of(changed.begin(), changed.end(),
-                                   [&](const auto& member) { return member.first == key; });
+    const bool again =
+        std::any_of(changed.begin(), changed.end(),
+                    [&key = key](const auto& member) { return member.first == key; });
     const auto parts = flowspec::ObjectMembers(value);
     const bool sensitive =
         parts.size() == 1 && parts[0].first == "\"sensitive\"" && parts[0].second == key;

@@ -61,8 +61,9 @@ absl::Status ReplaceTriggers(Connection& db, const std::string& tenant, const st
   auto before = Keys(db, tenant, flow);
   if (!before.ok()) return before.status();
   for (const auto& [key, number] : *before) {
-    const bool stays = std::any_of(specs.begin(), specs.end(),
-                                   [&](const TriggerSpec& spec) { return spec.key == key; });
+    const bool stays =
+        std::any_of(specs.begin(), specs.end(),
+                    [&key = key](const TriggerSpec& spec) { return spec.key == key; });
     if (stays) continue;
     if (absl::Status status = Forget(db, number); !status.ok()) return status;
   }
