@@ -143,7 +143,8 @@ TEST_CASE_FIXTURE(Fixture, "an output that cannot be recorded fails the attempt 
       {{.kind = Kind::kOutputLines, .output = "no equals sign"}, "line 1"},
   };
   int32_t attempt = 0;
-  for (const auto& [result, why] : bad) {
+  for (const auto& [result, told] : bad) {
+    const std::string why = told;  // clang 14 captures no structured binding
     CAPTURE(why);
     Reported reported = Start("step", ++attempt);
     const ports::Verdict verdict = Finish(worker, result);
