@@ -1,32 +1,25 @@
 // `beamline inbox` and `inbox delegate`.
 #include "cli/inbox.h"
 
-#include <poll.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <csignal>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "cli/api_error.h"
 #include "cli/connect.h"
 #include "cli/output.h"
 #include "cli/run_json.h"
-#include "cli/screen.h"
-#include "cli/signals.h"
 #include "cli/verbs.h"
+#include "cli/watch.h"
 
 namespace beamline::cli {
 namespace {
 
 constexpr int kLimitMax = 10'000;
 constexpr int kPageMax = 1000;
-constexpr int kWatchIntervalMs = 1000;
 
 struct Listed {
   std::vector<v1::TaskSummary> tasks;
@@ -86,34 +79,6 @@ std::string JsonOf(const std::vector<v1::TaskSummary>& tasks) {
     absl::StrAppend(&json, json.size() > 1 ? "," : "", TaskSummaryJson(task));
   }
   return json + "]";
-}
-
-// Shows the table again and again until Ctrl-C.
-int Watch(const Context& context, Client& client, bool mine, int limit) {
-  SignalPipe signals;
-  Screen screen(context.out);
-  while (true) {
-    auto listed = Fetch(client, mine, limit);
-    if (!listed.ok()) return FailWith(context, listed.status());
-    const TerminalSize size = SizeOfTerminal(STDOUT_FILENO);
-    std::vector<std::string> lines = absl::StrSplit(
-        TableOf(listed->tasks).Render(context.out, size.width), '\n', absl::SkipEmpty());
-    if (listed->tasks.empty()) lines = {"nothing waits for anybody"};
-    if (static_cast<int>(lines.size()) >= size.height) {
-      lines.resize(static_cast<size_t>(std::max(1, size.height - 1)));
-    }
-    screen.Draw(lines, size.width);
-    pollfd wait{signals.fd(), POLLIN, 0};
-    poll(&wait, 1, kWatchIntervalMs);
-    while (const int signal = signals.Take()) {
-      if (signal == SIGTSTP) {
-        screen.Suspend();
-        signals.StopProcess();
-      } else if (signal != SIGWINCH) {
-        return kExitOk;
-      }
-    }
-  }
 }
 
 std::string WaitingText(const Listed& listed, bool mine, int limit) {
@@ -203,7 +168,13 @@ int Inbox(const Arguments& arguments, Context& context) {
   }
   absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
   if (!client.ok()) return FailWith(context, client.status());
-  if (watch) return Watch(context, **client, mine, limit);
+  if (watch) {
+    return WatchTable(context, "nothing waits for anybody", [&]() -> absl::StatusOr<Table> {
+      auto listed = Fetch(**client, mine, limit);
+      if (!listed.ok()) return listed.status();
+      return TableOf(listed->tasks);
+    });
+  }
   auto listed = Fetch(**client, mine, limit);
   if (!listed.ok()) return FailWith(context, listed.status());
   if (context.wants_data()) return PrintData(context, JsonOf(listed->tasks));

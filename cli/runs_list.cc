@@ -1,8 +1,4 @@
 // `beamline runs list`: runs in a table, newest first.
-#include <poll.h>
-#include <unistd.h>
-
-#include <csignal>
 #include <memory>
 #include <utility>
 
@@ -16,17 +12,15 @@
 #include "cli/output.h"
 #include "cli/run_json.h"
 #include "cli/run_name.h"
-#include "cli/screen.h"
-#include "cli/signals.h"
 #include "cli/tree.h"
 #include "cli/verbs.h"
+#include "cli/watch.h"
 
 namespace beamline::cli {
 namespace {
 
 constexpr int kLimitMax = 10'000;
 constexpr int kPageMax = 1000;
-constexpr int kWatchIntervalMs = 1000;
 
 struct Query {
   v1::ListRunsRequest request;
@@ -104,33 +98,6 @@ Table TableOf(const std::vector<v1::RunSummary>& runs) {
   return table;
 }
 
-// Shows the table again and again until Ctrl-C.
-int Watch(const Context& context, Client& client, const Query& query) {
-  SignalPipe signals;
-  Screen screen(context.out);
-  while (true) {
-    auto runs = Fetch(client, query);
-    if (!runs.ok()) return FailWith(context, runs.status());
-    const TerminalSize size = SizeOfTerminal(STDOUT_FILENO);
-    std::vector<std::string> lines =
-        absl::StrSplit(TableOf(*runs).Render(context.out, size.width), '\n', absl::SkipEmpty());
-    if (static_cast<int>(lines.size()) >= size.height) {
-      lines.resize(static_cast<size_t>(std::max(1, size.height - 1)));
-    }
-    screen.Draw(lines, size.width);
-    pollfd wait{signals.fd(), POLLIN, 0};
-    poll(&wait, 1, kWatchIntervalMs);
-    while (const int signal = signals.Take()) {
-      if (signal == SIGTSTP) {
-        screen.Suspend();
-        signals.StopProcess();
-      } else if (signal != SIGWINCH) {
-        return kExitOk;
-      }
-    }
-  }
-}
-
 }  // namespace
 
 int RunsList(const Arguments& arguments, Context& context) {
@@ -142,7 +109,13 @@ int RunsList(const Arguments& arguments, Context& context) {
   }
   absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
   if (!client.ok()) return FailWith(context, client.status());
-  if (watch) return Watch(context, **client, query);
+  if (watch) {
+    return WatchTable(context, nullptr, [&]() -> absl::StatusOr<Table> {
+      auto runs = Fetch(**client, query);
+      if (!runs.ok()) return runs.status();
+      return TableOf(*runs);
+    });
+  }
   auto runs = Fetch(**client, query);
   if (!runs.ok()) return FailWith(context, runs.status());
   if (context.wants_data()) return PrintData(context, JsonOf(*runs));

@@ -16,6 +16,7 @@
 #include "daemon/rpc/narrator.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/voter.h"
+#include "daemon/rpc/wire_time.h"
 #include "daemon/run/approval.h"
 #include "daemon/run/task.h"
 #include "flowspec/json_text.h"
@@ -27,12 +28,6 @@ constexpr size_t kPageBytes = 1 << 20;
 constexpr int kPageSizeDefault = 50, kPageSizeMax = 1000;
 constexpr size_t kRequestIdBytesMax = 256, kNameBytesMax = 256;
 constexpr char kTokenPrefix[] = "1.";  // the version of page tokens
-
-void SetTime(absl::Time time, google::protobuf::Timestamp* wire) {
-  absl::Duration rest;
-  wire->set_seconds(absl::IDivDuration(time - absl::UnixEpoch(), absl::Seconds(1), &rest));
-  wire->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
-}
 
 v1::TaskState ToWire(ports::TaskState state) {
   switch (state) {

@@ -14,6 +14,7 @@
 #include "daemon/rpc/intervene.h"
 #include "daemon/rpc/narrator.h"
 #include "daemon/rpc/refusal.h"
+#include "daemon/rpc/wire_time.h"
 
 namespace beamline::rpc {
 namespace {
@@ -22,12 +23,6 @@ constexpr int kPageSizeDefault = 50, kPageSizeMax = 1000;
 constexpr int kLettersMax = 1000;
 constexpr size_t kInFlightMax = 256;
 constexpr char kTokenPrefix[] = "1.d";  // the version of page tokens
-
-void SetTime(absl::Time time, google::protobuf::Timestamp* wire) {
-  absl::Duration rest;
-  wire->set_seconds(absl::IDivDuration(time - absl::UnixEpoch(), absl::Seconds(1), &rest));
-  wire->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
-}
 
 void Tell(const ports::DeadLetterRow& row, v1::DeadLetter* letter) {
   letter->set_id(absl::StrCat("d", row.number));

@@ -5,16 +5,11 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "daemon/rpc/wire_time.h"
 #include "flowspec/cron.h"
 
 namespace beamline::rpc {
 namespace {
-
-void SetTime(absl::Time time, google::protobuf::Timestamp* wire) {
-  absl::Duration rest;
-  wire->set_seconds(absl::IDivDuration(time - absl::UnixEpoch(), absl::Seconds(1), &rest));
-  wire->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
-}
 
 void ToWire(const ports::TriggerRow& row, int queued, v1::FlowTrigger* wire) {
   wire->set_kind(row.spec.kind);

@@ -17,18 +17,13 @@
 #include "daemon/rpc/named_flow.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/start_run.h"
+#include "daemon/rpc/wire_time.h"
 
 namespace beamline::rpc {
 namespace {
 
 constexpr int kPageSizeDefault = 50, kPageSizeMax = 1000;
 constexpr char kTokenPrefix[] = "1.";  // the version of page tokens
-
-void SetTime(absl::Time time, google::protobuf::Timestamp* wire) {
-  absl::Duration rest;
-  wire->set_seconds(absl::IDivDuration(time - absl::UnixEpoch(), absl::Seconds(1), &rest));
-  wire->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
-}
 
 void ToWire(const ports::FlowVersion& version, v1::FlowVersion* wire) {
   wire->set_name(version.name);

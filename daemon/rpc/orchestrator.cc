@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "daemon/rpc/narrator.h"
 #include "daemon/rpc/refusal.h"
+#include "daemon/rpc/wire_time.h"
 #include "proto/run_view.h"
 
 namespace beamline::rpc {
@@ -25,12 +26,6 @@ constexpr size_t kReasonBytesMax = 4096;
 constexpr size_t kAbbreviationBytesMin = 4;
 constexpr size_t kIdBytes = 26;
 constexpr char kTokenPrefix[] = "1.";  // the version of page tokens
-
-void SetTime(absl::Time time, google::protobuf::Timestamp* wire) {
-  absl::Duration rest;
-  wire->set_seconds(absl::IDivDuration(time - absl::UnixEpoch(), absl::Seconds(1), &rest));
-  wire->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
-}
 
 absl::Status ReadRun(const Backend& backend, const ports::RunRow& row,
                      v1::GetRunResponse* response) {

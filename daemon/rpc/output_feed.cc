@@ -10,6 +10,7 @@
 #include "daemon/codec/span_id.h"
 #include "daemon/rpc/narrator.h"
 #include "daemon/rpc/refusal.h"
+#include "daemon/rpc/wire_time.h"
 
 namespace beamline::rpc {
 namespace {
@@ -27,10 +28,7 @@ void Fill(ports::OutputChunk& chunk, v1::TailOutputResponse* response) {
   response->set_attempt(chunk.attempt);
   response->set_stream(chunk.stream == ports::OutputStream::kStderr ? v1::OUTPUT_STREAM_STDERR
                                                                     : v1::OUTPUT_STREAM_STDOUT);
-  absl::Duration rest;
-  const absl::Duration since = chunk.time - absl::UnixEpoch();
-  response->mutable_time()->set_seconds(absl::IDivDuration(since, absl::Seconds(1), &rest));
-  response->mutable_time()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+  SetTime(chunk.time, response->mutable_time());
   response->set_data(std::move(chunk.bytes));
   response->set_next_offset(chunk.next);
 }
