@@ -113,16 +113,6 @@ void Engine::Intervene(const run::RunId& run, std::string actor, decltype(run::C
   Command(run, std::move(actor), std::move(wish), std::move(done));
 }
 
-void Engine::DecideTask(const run::RunId& run, std::string actor, run::DecideTask wish,
-                        std::function<void(absl::Status)> done) {
-  Command(run, std::move(actor), std::move(wish), std::move(done));
-}
-
-void Engine::DelegateTask(const run::RunId& run, std::string actor, run::DelegateTask wish,
-                          std::function<void(absl::Status)> done) {
-  Command(run, std::move(actor), std::move(wish), std::move(done));
-}
-
 void Engine::DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done) {
   writer_.Delete(run, std::move(done));
 }

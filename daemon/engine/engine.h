@@ -136,16 +136,11 @@ class Engine {
   // called on the engine's thread.
   void LookAtTurns(const run::RunId& run, std::string tenant, std::string turn,
                    std::function<void(std::vector<TurnWait>)> done);
-  // Carries out what a person wishes (a RetryStep, SkipStep, DropStep, PauseRun, ResumePaused),
-  // once per request id: repeating it is Ok. Errors: as run/intervene.h; NotFound: no such run.
+  // Carries out what a person wishes (a RetryStep, SkipStep, DropStep, PauseRun, ResumePaused,
+  // DecideTask, DelegateTask), once per request id: repeating it is Ok. Errors: as run/intervene.h
+  // and run/approval.h; NotFound: no such run.
   void Intervene(const run::RunId& run, std::string actor, decltype(run::Command::wish) wish,
                  std::function<void(absl::Status)> done);
-  // What a person says to a task of the run, or hands on. Ok once it is on disk, or was before.
-  // Errors as run::Decide; FailedPrecondition, too, if the run is finished.
-  void DecideTask(const run::RunId& run, std::string actor, run::DecideTask wish,
-                  std::function<void(absl::Status)> done);
-  void DelegateTask(const run::RunId& run, std::string actor, run::DelegateTask wish,
-                    std::function<void(absl::Status)> done);
   // As EventStore::DeleteRun.
   void DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done);
 

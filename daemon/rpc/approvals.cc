@@ -10,10 +10,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "daemon/codec/event_codec.h"
 #include "daemon/codec/utf8.h"
 #include "daemon/rpc/narrator.h"
+#include "daemon/rpc/page.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/voter.h"
 #include "daemon/rpc/wire_time.h"
@@ -25,9 +25,7 @@ namespace beamline::rpc {
 namespace {
 
 constexpr size_t kPageBytes = 1 << 20;
-constexpr int kPageSizeDefault = 50, kPageSizeMax = 1000;
 constexpr size_t kRequestIdBytesMax = 256, kNameBytesMax = 256;
-constexpr char kTokenPrefix[] = "1.";  // the version of page tokens
 
 v1::TaskState ToWire(ports::TaskState state) {
   switch (state) {
@@ -96,15 +94,12 @@ absl::StatusOr<ports::TaskRow> FindTask(const Backend& backend, uint64_t task) {
 absl::Status List(const Backend& backend, const Caller& caller, const v1::ListTasksRequest& request,
                   v1::ListTasksResponse* response) {
   ports::TaskQuery query{.tenant = kTenant};
-  if (request.page_size() < 0) return InvalidField("page_size", "must not be negative");
-  const int size =
-      request.page_size() == 0 ? kPageSizeDefault : std::min(request.page_size(), kPageSizeMax);
-  query.limit = size + 1;  // one more tells whether there is more
-  absl::string_view token = request.page_token();
-  if (!token.empty() &&
-      (!absl::ConsumePrefix(&token, kTokenPrefix) || !absl::SimpleAtoi(token, &query.after))) {
-    return InvalidField("page_token", "is not one that a list has given");
-  }
+  const absl::StatusOr<int> size = PageSize(request.page_size());
+  if (!size.ok()) return size.status();
+  query.limit = *size + 1;  // one more tells whether there is more
+  const absl::StatusOr<std::string> cursor = Cursor(request.page_token());
+  if (!cursor.ok()) return cursor.status();
+  if (!cursor->empty() && !absl::SimpleAtoi(*cursor, &query.after)) return InvalidPageToken();
   if (request.mine()) query.voters = VoterOf(caller, backend.groups).may_as;
   auto rows = backend.tasks.ListTasks(query);
   if (!rows.ok()) return rows.status();
@@ -113,10 +108,10 @@ absl::Status List(const Backend& backend, const Caller& caller, const v1::ListTa
     if (!total.ok()) return total.status();
     response->set_total_size(static_cast<int64_t>(*total));
   }
-  const bool more = rows->size() > static_cast<size_t>(size);
-  if (more) rows->resize(static_cast<size_t>(size));
+  const bool more = rows->size() > static_cast<size_t>(*size);
+  if (more) rows->resize(static_cast<size_t>(*size));
   for (const ports::TaskRow& row : *rows) Summarize(row, response->add_tasks());
-  if (more) response->set_next_page_token(absl::StrCat(kTokenPrefix, rows->back().task));
+  if (more) response->set_next_page_token(PageToken(absl::StrCat(rows->back().task)));
   return absl::OkStatus();
 }
 
@@ -346,7 +341,7 @@ void DecideTask(const Backend& backend, const Caller& caller, const v1::DecideTa
     const bool over =
         row->state != ports::TaskState::kOpen && row->state != ports::TaskState::kRevising;
     if (over) return decided(absl::NotFoundError(""));
-    backend.engine.DecideTask(row->run, caller.actor, std::move(wish), std::move(decided));
+    backend.engine.Intervene(row->run, caller.actor, std::move(wish), std::move(decided));
   });
 }
 
@@ -366,7 +361,7 @@ void DelegateTask(const Backend& backend, const Caller& caller,
     if (!row.ok()) return done(row.status());
     run::DelegateTask wish{row->path, row->task, to, request.request_id(),
                            VoterOf(caller, backend.groups)};
-    backend.engine.DelegateTask(
+    backend.engine.Intervene(
         row->run, caller.actor, std::move(wish),
         [&backend, task = row->task, done](const absl::Status& status) {
           backend.answers.Do([task, done, status] {

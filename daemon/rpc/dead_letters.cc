@@ -1,7 +1,6 @@
 // A bulk of wishes goes to the engine a few at a time, so that whoever else asks is heard between.
 #include "daemon/rpc/dead_letters.h"
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,16 +12,15 @@
 #include "daemon/ports/mutex.h"
 #include "daemon/rpc/intervene.h"
 #include "daemon/rpc/narrator.h"
+#include "daemon/rpc/page.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/wire_time.h"
 
 namespace beamline::rpc {
 namespace {
 
-constexpr int kPageSizeDefault = 50, kPageSizeMax = 1000;
 constexpr int kLettersMax = 1000;
 constexpr size_t kInFlightMax = 256;
-constexpr char kTokenPrefix[] = "1.d";  // the version of page tokens
 
 void Tell(const ports::DeadLetterRow& row, v1::DeadLetter* letter) {
   letter->set_id(absl::StrCat("d", row.number));
@@ -64,16 +62,13 @@ absl::StatusOr<ports::DeadLetterQuery> QueryOf(const v1::ListDeadLettersRequest&
   }
   query.error_kind = request.failure_kind();
   if (request.has_since()) query.since = absl::FromUnixSeconds(request.since().seconds());
-  if (request.page_size() < 0) return InvalidField("page_size", "must not be negative");
-  query.limit =
-      request.page_size() == 0 ? kPageSizeDefault : std::min(request.page_size(), kPageSizeMax);
-  if (!request.page_token().empty()) {
-    absl::string_view token = request.page_token();
-    if (!absl::ConsumePrefix(&token, kTokenPrefix) || !absl::SimpleAtoi(token, &query.before) ||
-        query.before == 0) {
-      return InvalidField("page_token", "is not one that a list has given");
-    }
-  }
+  const absl::StatusOr<int> size = PageSize(request.page_size());
+  if (!size.ok()) return size.status();
+  query.limit = *size;
+  const absl::StatusOr<std::string> cursor = Cursor(request.page_token());
+  if (!cursor.ok()) return cursor.status();
+  query.before = NumberOf(*cursor);
+  if (!cursor->empty() && query.before == 0) return InvalidPageToken();
   return query;
 }
 
@@ -87,7 +82,7 @@ absl::Status List(const Backend& backend, const v1::ListDeadLettersRequest& requ
   const bool more = rows->size() > wanted;
   if (more) rows->resize(wanted);
   for (const ports::DeadLetterRow& row : *rows) Tell(row, response->add_letters());
-  if (more) response->set_next_page_token(absl::StrCat(kTokenPrefix, rows->back().number));
+  if (more) response->set_next_page_token(PageToken(absl::StrCat("d", rows->back().number)));
   return absl::OkStatus();
 }
 

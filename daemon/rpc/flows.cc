@@ -1,7 +1,6 @@
 // Changes go to the thread that writes, reads to the threads for reading.
 #include "daemon/rpc/flows.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -9,21 +8,18 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "daemon/engine/stored_flow.h"
 #include "daemon/rpc/flow_bundle.h"
 #include "daemon/rpc/flow_files.h"
 #include "daemon/rpc/flow_triggers.h"
 #include "daemon/rpc/named_flow.h"
+#include "daemon/rpc/page.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/start_run.h"
 #include "daemon/rpc/wire_time.h"
 
 namespace beamline::rpc {
 namespace {
-
-constexpr int kPageSizeDefault = 50, kPageSizeMax = 1000;
-constexpr char kTokenPrefix[] = "1.";  // the version of page tokens
 
 void ToWire(const ports::FlowVersion& version, v1::FlowVersion* wire) {
   wire->set_name(version.name);
@@ -32,21 +28,6 @@ void ToWire(const ports::FlowVersion& version, v1::FlowVersion* wire) {
   SetTime(version.at, wire->mutable_registered_at());
   wire->set_actor(version.actor);
   wire->set_workspace(version.workspace);
-}
-
-absl::StatusOr<int> PageSize(int32_t wanted) {
-  if (wanted < 0) return InvalidField("page_size", "must not be negative");
-  return wanted == 0 ? kPageSizeDefault : std::min(wanted, kPageSizeMax);
-}
-
-// What stands behind the prefix of a page token; empty for none.
-absl::StatusOr<std::string> Cursor(const std::string& token) {
-  if (token.empty()) return std::string();
-  absl::string_view cursor = token;
-  if (!absl::ConsumePrefix(&cursor, kTokenPrefix) || cursor.empty()) {
-    return InvalidField("page_token", "is not one that a list has given");
-  }
-  return std::string(cursor);
 }
 
 absl::Status CheckRegister(const Caller& caller, const v1::RegisterFlowRequest& request) {
@@ -199,7 +180,7 @@ void ListFlows(const Backend& backend, const v1::ListFlowsRequest& request,
     for (const ports::FlowVersion& flow : *flows) {
       ToWire(flow, response->add_flows()->mutable_version());
     }
-    if (more) response->set_next_page_token(absl::StrCat(kTokenPrefix, flows->back().name));
+    if (more) response->set_next_page_token(PageToken(flows->back().name));
     std::vector<v1::FlowSummary*> listed;
     for (v1::FlowSummary& flow : *response->mutable_flows()) listed.push_back(&flow);
     done(AddTriggers(backend, listed));
@@ -215,7 +196,7 @@ void ListFlowVersions(const Backend& backend, const v1::ListFlowVersionsRequest&
     if (!cursor.ok()) return done(cursor.status());
     uint64_t before = 0;
     if (!cursor->empty() && (!absl::SimpleAtoi(*cursor, &before) || before == 0)) {
-      return done(InvalidField("page_token", "is not one that a list has given"));
+      return done(InvalidPageToken());
     }
     auto versions = backend.flows.FlowHistory(kTenant, request.name(), before, *size + 1);
     if (!versions.ok()) return done(versions.status());
@@ -224,7 +205,7 @@ void ListFlowVersions(const Backend& backend, const v1::ListFlowVersionsRequest&
     if (more) versions->pop_back();
     for (const ports::FlowVersion& version : *versions) ToWire(version, response->add_versions());
     if (more) {
-      response->set_next_page_token(absl::StrCat(kTokenPrefix, versions->back().version));
+      response->set_next_page_token(PageToken(absl::StrCat(versions->back().version)));
     }
     done(absl::OkStatus());
   });

@@ -10,8 +10,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "daemon/rpc/narrator.h"
+#include "daemon/rpc/page.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/wire_time.h"
 #include "proto/run_view.h"
@@ -20,12 +20,10 @@ namespace beamline::rpc {
 namespace {
 
 constexpr size_t kPageBytes = 1 << 20;
-constexpr int kPageSizeDefault = 50, kPageSizeMax = 1000;
 constexpr int kHoldersMax = 10;
 constexpr size_t kReasonBytesMax = 4096;
 constexpr size_t kAbbreviationBytesMin = 4;
 constexpr size_t kIdBytes = 26;
-constexpr char kTokenPrefix[] = "1.";  // the version of page tokens
 
 absl::Status ReadRun(const Backend& backend, const ports::RunRow& row,
                      v1::GetRunResponse* response) {
@@ -112,15 +110,14 @@ absl::StatusOr<ports::RunQuery> QueryOf(const v1::ListRunsRequest& request) {
     query.since = absl::FromUnixSeconds(request.since().seconds()) +
                   absl::Nanoseconds(request.since().nanos());
   }
-  if (request.page_size() < 0) return InvalidField("page_size", "must not be negative");
-  query.limit =
-      request.page_size() == 0 ? kPageSizeDefault : std::min(request.page_size(), kPageSizeMax);
-  if (!request.page_token().empty()) {
-    absl::string_view token = request.page_token();
-    if (absl::ConsumePrefix(&token, kTokenPrefix)) {
-      query.before = run::RunId::Parse(std::string_view(token.data(), token.size()));
-    }
-    if (!query.before) return InvalidField("page_token", "is not one that a list has given");
+  const absl::StatusOr<int> size = PageSize(request.page_size());
+  if (!size.ok()) return size.status();
+  query.limit = *size;
+  const absl::StatusOr<std::string> cursor = Cursor(request.page_token());
+  if (!cursor.ok()) return cursor.status();
+  if (!cursor->empty()) {
+    query.before = run::RunId::Parse(*cursor);
+    if (!query.before) return InvalidPageToken();
   }
   return query;
 }
@@ -152,7 +149,7 @@ absl::Status List(const Backend& backend, const v1::ListRunsRequest& request,
   if (more) rows->resize(wanted);
   for (const ports::RunRow& row : *rows) Summarize(row, response->add_runs());
   if (more) {
-    response->set_next_page_token(absl::StrCat(kTokenPrefix, rows->back().id.ToString()));
+    response->set_next_page_token(PageToken(rows->back().id.ToString()));
   }
   return absl::OkStatus();
 }

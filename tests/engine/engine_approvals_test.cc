@@ -58,8 +58,8 @@ absl::Status Decide(Bench& bench, uint64_t number, const Answer& answer) {
                        .voter = Person(answer.by)};
   if (!answer.payload.empty()) wish.payload = run::Value::Json(answer.payload);
   absl::Status status = absl::UnknownError("no answer");
-  bench.engine->DecideTask(row.run, "uid:2", std::move(wish),
-                           [&](const absl::Status& s) { status = s; });
+  bench.engine->Intervene(row.run, "uid:2", std::move(wish),
+                          [&](const absl::Status& s) { status = s; });
   bench.Settle();
   return status;
 }
