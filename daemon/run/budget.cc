@@ -22,6 +22,11 @@ void ForEachBudget(const RunState& state, NodeIndex node, const Visit& visit) {
   if (flowspec::IsLimited(state.plan->flow->budget)) visit(kRunNode, state.plan->flow->budget);
 }
 
+void Add(const Cost& more, Cost* to) {
+  to->tokens += more.tokens;
+  to->nano_usd += more.nano_usd;
+}
+
 std::string Dollars(int64_t nanos) {
   const double usd = static_cast<double>(nanos) / kNanosPerDollar;
   if (nanos != 0 && usd < 0.0001) return absl::StrFormat("$%.1g", usd);
@@ -80,9 +85,7 @@ void Hold(RunState& state, NodeIndex node, const Cost& most) {
   if (most == Cost()) return;
   state.holds[node] = most;
   ForEachBudget(state, node, [&](NodeIndex owner, const flowspec::Budget&) {
-    Cost& held = state.accounts[owner].held;
-    held.tokens += most.tokens;
-    held.nano_usd += most.nano_usd;
+    Add(most, &state.accounts[owner].held);
   });
 }
 
@@ -91,14 +94,11 @@ void Charge(RunState& state, NodeIndex node, const AttemptFinished& fact) {
   const Cost held = found == state.holds.end() ? Cost() : found->second;
   const Cost cost = CostOf(fact, held);
   if (cost == Cost() && held == Cost()) return;
-  state.spent.tokens += cost.tokens;
-  state.spent.nano_usd += cost.nano_usd;
+  Add(cost, &state.spent);
   ForEachBudget(state, node, [&](NodeIndex owner, const flowspec::Budget&) {
     Account& account = state.accounts[owner];
-    account.held.tokens -= held.tokens;
-    account.held.nano_usd -= held.nano_usd;
-    account.spent.tokens += cost.tokens;
-    account.spent.nano_usd += cost.nano_usd;
+    Add({-held.tokens, -held.nano_usd}, &account.held);
+    Add(cost, &account.spent);
   });
 }
 
