@@ -1,7 +1,15 @@
-// The words of the flow format for its enumerations.
+// The words of the flow format for its enumerations, and what makes, copies and destroys a flow:
+// compiled once, since many files hold one.
 #include "flowspec/flow.h"
 
 namespace beamline::flowspec {
+
+Flow::Flow() = default;
+Flow::Flow(const Flow&) = default;
+Flow::Flow(Flow&&) noexcept = default;
+Flow& Flow::operator=(const Flow&) = default;
+Flow& Flow::operator=(Flow&&) noexcept = default;
+Flow::~Flow() = default;
 
 const char* KindName(StepKind kind) {
   switch (kind) {

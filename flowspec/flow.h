@@ -209,6 +209,13 @@ struct TestCase {
 };
 
 struct Flow {
+  Flow();
+  Flow(const Flow&);
+  Flow(Flow&&) noexcept;
+  Flow& operator=(const Flow&);
+  Flow& operator=(Flow&&) noexcept;
+  ~Flow();
+
   std::string name;
   std::string description;
   std::string version;

@@ -161,13 +161,22 @@ struct ResumePaused {
   Intervention why;
 };
 
+// One of the above; a class of its own for the reason that Fact is one (event.h).
+struct Wish : std::variant<StartRun, ReportResolution, ReportAttempt, FireTimer, CancelRun,
+                           SendSignal, AdmitRun, ReleaseStep, StopStep, RetryStep, SkipStep,
+                           DropStep, PauseRun, ResumePaused, DecideTask, DelegateTask> {
+  using variant::variant;
+  Wish(const Wish&);
+  Wish(Wish&&) noexcept;
+  Wish& operator=(const Wish&);
+  Wish& operator=(Wish&&) noexcept;
+  ~Wish();
+};
+
 struct Command {
   std::string actor;
   uint64_t jitter_seed = 0;  // for the delay of a retry, if this command leads to one
-  std::variant<StartRun, ReportResolution, ReportAttempt, FireTimer, CancelRun, SendSignal,
-               AdmitRun, ReleaseStep, StopStep, RetryStep, SkipStep, DropStep, PauseRun,
-               ResumePaused, DecideTask, DelegateTask>
-      wish;
+  Wish wish;
 };
 
 }  // namespace beamline::run

@@ -83,6 +83,12 @@ constexpr const char* kName<StepsRewound> = "StepsRewound";
 
 }  // namespace
 
+Fact::Fact(const Fact&) = default;
+Fact::Fact(Fact&&) noexcept = default;
+Fact& Fact::operator=(const Fact&) = default;
+Fact& Fact::operator=(Fact&&) noexcept = default;
+Fact::~Fact() = default;
+
 const char* StatusName(Status status) {
   static constexpr const char* kNames[] = {"pending", "running",   "waiting", "succeeded", "failed",
                                            "skipped", "cancelled", "parked",  "paused"};

@@ -426,14 +426,23 @@ struct RunFinished {
   Error error;
 };
 
-using Fact =
-    std::variant<RunStarted, ForeachStarted, StepStarted, AttemptStarted, AttemptFinished,
-                 RetryScheduled, StepSkipped, StepCancelled, StepParked, StepFinished,
-                 StopRequested, OutputsResolved, SectionStarted, RunFinished, RunAdmitted,
-                 LoopDecided, CacheHit, WaitStarted, WaitEnded, SignalReceived, StepHeld,
-                 StepReleased, Intervened, RunReopened, StepRequeued, StepMarked, RunPaused,
-                 RunResumed, LetterDropped, InputsChanged, StepReused, TaskOpened, TaskDecided,
-                 TaskDelegated, TaskEscalated, TaskClosed, StepsRewound>;
+// One of the above. A class of its own, since what copies, moves and destroys so many kinds of
+// facts is best compiled once, in event.cc, and not in every file that passes an event on.
+struct Fact
+    : std::variant<RunStarted, ForeachStarted, StepStarted, AttemptStarted, AttemptFinished,
+                   RetryScheduled, StepSkipped, StepCancelled, StepParked, StepFinished,
+                   StopRequested, OutputsResolved, SectionStarted, RunFinished, RunAdmitted,
+                   LoopDecided, CacheHit, WaitStarted, WaitEnded, SignalReceived, StepHeld,
+                   StepReleased, Intervened, RunReopened, StepRequeued, StepMarked, RunPaused,
+                   RunResumed, LetterDropped, InputsChanged, StepReused, TaskOpened, TaskDecided,
+                   TaskDelegated, TaskEscalated, TaskClosed, StepsRewound> {
+  using variant::variant;
+  Fact(const Fact&);
+  Fact(Fact&&) noexcept;
+  Fact& operator=(const Fact&);
+  Fact& operator=(Fact&&) noexcept;
+  ~Fact();
+};
 
 struct Event {
   uint64_t seq = 0;   // 1, 2, 3, … within the run, without a gap

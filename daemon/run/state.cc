@@ -61,6 +61,13 @@ void DumpFan(const Fan& fan, std::string* out) {
 
 }  // namespace
 
+RunState::RunState(std::shared_ptr<const Plan> plan_of_flow) : plan(std::move(plan_of_flow)) {}
+RunState::RunState(const RunState&) = default;
+RunState::RunState(RunState&&) noexcept = default;
+RunState& RunState::operator=(const RunState&) = default;
+RunState& RunState::operator=(RunState&&) noexcept = default;
+RunState::~RunState() = default;
+
 NodeIndex FindNode(const RunState& state, std::string_view path) {
   NodeIndex at = kRunNode;
   while (!path.empty()) {

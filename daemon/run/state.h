@@ -114,7 +114,12 @@ struct Account {
 
 struct RunState {
   // The state before the first event.
-  explicit RunState(std::shared_ptr<const Plan> plan_of_flow) : plan(std::move(plan_of_flow)) {}
+  explicit RunState(std::shared_ptr<const Plan> plan_of_flow);
+  RunState(const RunState&);
+  RunState(RunState&&) noexcept;
+  RunState& operator=(const RunState&);
+  RunState& operator=(RunState&&) noexcept;
+  ~RunState();
 
   std::shared_ptr<const Plan> plan;
   uint64_t seq = 0;  // of the last event
