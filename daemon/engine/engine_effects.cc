@@ -44,7 +44,7 @@ void Engine::Dispatch(LiveRun& live, const run::Effect& effect) {
     Run(live, effect.path, *attempt);
     const flowspec::Step& step = live.state.step_of(run::FindNode(live.state, effect.path));
     if (step.kind == flowspec::StepKind::kFlow && step.timeout < absl::InfiniteDuration()) {
-      SetTimer(live, world_.clock.Now() + step.timeout, effect.order);
+      SetTimer(live, attempt->begun_at + step.timeout, effect.order);
     }
   } else if (const auto* stop = std::get_if<run::StopAttempt>(&effect.what)) {
     const run::NodeIndex node = run::FindNode(live.state, effect.path);

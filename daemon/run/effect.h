@@ -23,6 +23,7 @@ struct ResolveStep {
 // Carry out the attempt that was recorded, once; report with ReportAttempt.
 struct RunAttempt {
   int32_t attempt = 1;
+  absl::Time begun_at = absl::InfinitePast();  // as recorded: a restart does not make it younger
 };
 
 // End the running attempt: gently, then by force; its ReportAttempt is still expected.

@@ -140,6 +140,7 @@ class Fold {
     Node& n = node(index);
     n.status = Status::kRunning;
     n.attempt = fact.attempt;
+    n.begun_at = event_.time;
     n.retry_at = absl::InfinitePast();
     if (!fact.input.absent()) n.input = fact.input;
     n.idempotency_key = fact.idempotency_key;

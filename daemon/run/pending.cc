@@ -32,7 +32,7 @@ Effect EffectOf(const RunState& state, uint64_t order, const Owed& owed) {
     }
     case OwedKind::kRun:
       CHECK(!run);
-      effect.what = RunAttempt{node->attempt};
+      effect.what = RunAttempt{node->attempt, node->begun_at};
       break;
     case OwedKind::kStop:
       CHECK(!run);

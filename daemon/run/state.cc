@@ -189,7 +189,8 @@ std::string Dump(const RunState& state) {
                     " failures=", n.failures, " unknowns=", n.unknowns, " times=", n.times,
                     " recorded=", n.recorded, " leaving=", n.leaving, " held=", n.held, n.released,
                     n.stop ? absl::StrCat(" stop=", StopReasonName(*n.stop)) : "");
-    absl::StrAppend(&out, " retry=", absl::ToUnixNanos(n.retry_at),
+    absl::StrAppend(&out, " begun=", absl::ToUnixNanos(n.begun_at),
+                    " retry=", absl::ToUnixNanos(n.retry_at),
                     " wake=", absl::ToUnixNanos(n.wake_at), " owed=", n.owed[0], ",", n.owed[1],
                     ",", n.owed[2], ",", n.owed[3]);
     absl::StrAppend(&out, " in=", DumpValue(n.input), " key=", n.idempotency_key,

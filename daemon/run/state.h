@@ -73,6 +73,7 @@ struct Node {
   int32_t times = 0;     // how often it, or what is above it, began anew after it had an effect
   int32_t failures = 0;  // attempts that failed
   int32_t unknowns = 0;  // attempts whose outcome stayed unknown
+  absl::Time begun_at = absl::InfinitePast();  // the last attempt
   absl::Time retry_at = absl::InfinitePast();
   absl::Time wake_at = absl::InfiniteFuture();
   std::array<uint64_t, 4> owed{};  // by OwedKind: order in RunState::owed, 0 = none

@@ -102,6 +102,22 @@ TEST_CASE("a sub-flow that takes too long is stopped, and tried again as another
   CHECK(bench.StatusOf(second) == ports::RunStatus::kSucceeded);
 }
 
+TEST_CASE("a sub-flow's time goes on while the daemon is away") {
+  Bench bench;
+  bench.files = {{"child.flow.yaml", kChild}};
+  const run::RunId parent = bench.Run(
+      "beamline: flow/v1\nname: parent\nsteps:\n"
+      "  - {id: sub, timeout: 1m, flow: {uses: ./child.flow.yaml, inputs: {n: 4}}}\n");
+  bench.Pass(absl::Seconds(40));
+  bench.Crash();
+  bench.Settle();
+  bench.Pass(absl::Seconds(19));
+  CHECK(bench.StatusOf(parent) == ports::RunStatus::kRunning);
+  bench.Pass(absl::Seconds(1));
+  CHECK(bench.StatusOf(parent) == ports::RunStatus::kFailed);
+  CHECK(absl::StrContains(bench.History(parent).back(), "timed out after 1m"));
+}
+
 TEST_CASE("cancelling a run cancels what it runs below it") {
   Bench bench;
   bench.files = {{"child.flow.yaml", kChild}};
