@@ -36,6 +36,7 @@ constexpr absl::Duration kPollInterval = absl::Milliseconds(2);
 constexpr absl::Duration kPingTimeout = absl::Seconds(60);
 constexpr absl::Duration kSayAfter = absl::Seconds(1);  // that it takes long
 constexpr std::streamoff kLogBytesRead = 1 << 20;
+constexpr std::streamoff kLogBytesKept = 16 << 20;  // then the next start begins another
 
 // A file descriptor that closes itself.
 class Fd {
@@ -79,6 +80,19 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
+std::streamoff LogSize(const Context& context) {
+  std::ifstream file(DaemonLogPath(context), std::ios::binary | std::ios::ate);
+  return file ? std::streamoff{file.tellg()} : 0;
+}
+
+// A log that has become long is put aside; the one before it goes.
+void RotateLog(const Context& context) {
+  if (LogSize(context) < kLogBytesKept) return;
+  const std::string log = DaemonLogPath(context);
+  std::error_code error;  // a log that cannot be renamed goes on growing
+  std::filesystem::rename(log, log + ".1", error);
+}
+
 // Starts `program` in a session of its own, away from this terminal and directory.
 absl::StatusOr<pid_t> Spawn(const std::string& program, const Context& context) {
   std::vector<std::string> environment = DaemonEnvironment(context);
@@ -106,11 +120,6 @@ absl::StatusOr<pid_t> Spawn(const std::string& program, const Context& context) 
   posix_spawnattr_destroy(&attributes);
   if (error == 0) return pid;
   return absl::UnavailableError(absl::StrCat("cannot start ", program, ": ", strerror(error)));
-}
-
-std::streamoff LogSize(const Context& context) {
-  std::ifstream file(DaemonLogPath(context), std::ios::binary | std::ios::ate);
-  return file ? std::streamoff{file.tellg()} : 0;
 }
 
 // `log_size`: of the log before the start. If the daemon could add nothing to it, the older lines

@@ -2,7 +2,9 @@
 #include "daemon/store/sqlite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -18,6 +20,13 @@ bool DiskFull(sqlite3* db, int primary) {
   if (primary == SQLITE_FULL) return true;
   const int error = db == nullptr ? 0 : sqlite3_system_errno(db);
   return primary == SQLITE_IOERR && (error == ENOSPC || error == EDQUOT);
+}
+
+// SQLite would make a new file as readable as the umask allows; its WAL gets the mode of the file.
+// One that is there is left alone: closing it would end the locks of this process's connections.
+void CreateForOwnerOnly(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd >= 0) close(fd);
 }
 
 }  // namespace
@@ -117,6 +126,7 @@ absl::StatusOr<Connection> Connection::Open(const std::string& path, Mode mode,
                                             const std::string& vfs) {
   const int flags =
       mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  if (mode != Mode::kReadOnly && vfs.empty()) CreateForOwnerOnly(path);
   sqlite3* db = nullptr;
   // NOMUTEX: a connection is used by one thread at a time (SqliteStore sees to it).
   const int code = sqlite3_open_v2(path.c_str(), &db, flags | SQLITE_OPEN_NOMUTEX,

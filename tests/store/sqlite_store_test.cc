@@ -56,6 +56,10 @@ TEST_CASE("a store keeps what it has when it is opened again") {
   struct stat st;
   REQUIRE(stat(place.c_str(), &st) == 0);
   CHECK((st.st_mode & 0777) == 0700);
+  for (const char* name : {"/runs.db", "/runs.db-wal"}) {
+    REQUIRE(stat((place + name).c_str(), &st) == 0);
+    CHECK((st.st_mode & 0777) == 0600);
+  }
 }
 
 TEST_CASE("one process at a time") {
