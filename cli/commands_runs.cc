@@ -201,6 +201,36 @@ std::vector<Command> RunsFamily() {
   };
 }
 
+Command SendSignal() {
+  return {
+      .name = "signal",
+      .group = kGroup,
+      .summary = "Send a signal to a run",
+      .description =
+          "Ends a `wait` of the run for the signal NAME; one that comes before the wait is kept "
+          "for it. The payload is the output of that step. With --idempotency-key the same signal "
+          "is taken once, however often it is sent.",
+      .positionals = {{.name = "RUN",
+                       .help = "an id, a unique part of its start or end, or @latest",
+                       .completes = Completes::kRun},
+                      {.name = "NAME", .help = "what the flow's `wait: {signal: …}` names"}},
+      .flags = {{.name = "data",
+                 .letter = 'd',
+                 .value = "K=V",
+                 .help = "a field of the payload: k=text, k:=json or k=@file",
+                 .repeated = true},
+                {.name = "payload",
+                 .value = "JSON",
+                 .help = "the whole payload, instead of fields"},
+                {.name = "idempotency-key",
+                 .value = "KEY",
+                 .help = "sending again with the same key changes nothing"}},
+      .examples = {{"Say that an order was paid",
+                    "beamline signal @latest paid -d order:=17 -d by=card"}},
+      .exits = {kExitNotFound, kExitConflict, kExitUnreachable},
+      .handler = Signal};
+}
+
 std::vector<Command> Following() {
   return {
       {.name = "tail",
@@ -255,32 +285,7 @@ std::vector<Command> Following() {
                   .completes = Completes::kStep}},
        .exits = {kExitNotFound, kExitConflict, kExitUnreachable},
        .handler = Resume},
-      {.name = "signal",
-       .group = kGroup,
-       .summary = "Send a signal to a run",
-       .description =
-           "Ends a `wait` of the run for the signal NAME; one that comes before the wait is kept "
-           "for it. The payload is the output of that step. With --idempotency-key the same signal "
-           "is taken once, however often it is sent.",
-       .positionals = {{.name = "RUN",
-                        .help = "an id, a unique part of its start or end, or @latest",
-                        .completes = Completes::kRun},
-                       {.name = "NAME", .help = "what the flow's `wait: {signal: …}` names"}},
-       .flags = {{.name = "data",
-                  .letter = 'd',
-                  .value = "K=V",
-                  .help = "a field of the payload: k=text, k:=json or k=@file",
-                  .repeated = true},
-                 {.name = "payload",
-                  .value = "JSON",
-                  .help = "the whole payload, instead of fields"},
-                 {.name = "idempotency-key",
-                  .value = "KEY",
-                  .help = "sending again with the same key changes nothing"}},
-       .examples = {{"Say that an order was paid",
-                     "beamline signal @latest paid -d order:=17 -d by=card"}},
-       .exits = {kExitNotFound, kExitConflict, kExitUnreachable},
-       .handler = Signal},
+      SendSignal(),
       {.name = "why",
        .group = kGroup,
        .summary = "Explain why a step waits, was skipped or failed",

@@ -110,7 +110,7 @@ int Decide(const Arguments& arguments, const Context& context, v1::Verdict verdi
   std::string payload;
   if (!ReadPayload(arguments, context, named->task, &payload, &code)) return code;
   request.set_payload(payload);
-  return SendDecision(context, *named->client, task, std::move(request));
+  return SendDecision(context, *named->client, task, request);
 }
 
 std::string OutcomeText(const v1::TaskSummary& task, const v1::DecideTaskResponse& response) {
@@ -134,7 +134,7 @@ std::string OutcomeText(const v1::TaskSummary& task, const v1::DecideTaskRespons
 }  // namespace
 
 int SendDecision(const Context& context, Client& client, const v1::TaskSummary& task,
-                 v1::DecideTaskRequest request) {
+                 const v1::DecideTaskRequest& request) {
   auto response = client.DecideTask(request);
   if (!response.ok()) return FailWith(context, response.status());
   if (context.wants_data()) {

@@ -60,7 +60,7 @@ Table TableOf(const std::vector<v1::TaskSummary>& tasks) {
       expires = left > absl::ZeroDuration() ? ShortDuration(left) : "now";
       ink = left < absl::Hours(1) ? Ink::kRed : Ink::kPlain;
     }
-    if (task.escalated()) expires = "! " + expires;
+    if (task.escalated()) expires.insert(0, "! ");
     table.Add({{NameOf(task.task()), Ink::kBold},
                {Printable(task.flow())},
                {Printable(task.title())},

@@ -34,6 +34,6 @@ std::string TaskSummaryJson(const v1::TaskSummary& task);
 
 // Sends a decision and tells what came of it. REQUIRES: task, verdict and digest are set.
 int SendDecision(const Context& context, Client& client, const v1::TaskSummary& task,
-                 v1::DecideTaskRequest request);
+                 const v1::DecideTaskRequest& request);
 
 }  // namespace beamline::cli

@@ -68,7 +68,7 @@ bool ReadChanges(const Arguments& arguments, const Context& context, NamedRun& r
 }
 
 // A run that goes on: what to look at.
-void HintGoesOn(const Context& context, std::string what, const std::string& id) {
+void HintGoesOn(const Context& context, const std::string& what, const std::string& id) {
   Hint(context, absl::StrCat(what, "\n→ beamline tail ", id, " · beamline wait ", id));
 }
 
@@ -105,7 +105,7 @@ int RetryCommand(const Arguments& arguments, Context& context) {
   if (!response->following().empty()) {
     absl::StrAppend(&text, ", then ", Listed(response->following()));
   }
-  HintGoesOn(context, std::move(text), id);
+  HintGoesOn(context, text, id);
   return kExitOk;
 }
 
@@ -146,7 +146,7 @@ int SkipCommand(const Arguments& arguments, Context& context) {
     absl::StrAppend(&text, ", now ", Listed(response->following()),
                     response->following_size() == 1 ? " runs" : " run");
   }
-  HintGoesOn(context, std::move(text), id);
+  HintGoesOn(context, text, id);
   return kExitOk;
 }
 

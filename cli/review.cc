@@ -210,7 +210,7 @@ class Reviewer {
       if (!sure || (*sure != "y" && *sure != "yes")) return std::nullopt;
       request.set_allow_self(true);
     }
-    const int code = SendDecision(context_, client_, task_.summary(), std::move(request));
+    const int code = SendDecision(context_, client_, task_.summary(), request);
     if (code == kExitOk) return code;
     auto fresh = client_.GetTask(task_.summary().task());
     if (!fresh.ok()) return code;

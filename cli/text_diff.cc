@@ -14,8 +14,6 @@
 #include "cli/context.h"
 #include "cli/text.h"
 
-extern char** environ;
-
 namespace beamline::cli {
 namespace {
 

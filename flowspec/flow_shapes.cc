@@ -49,7 +49,7 @@ ShapePtr HttpShape() {
 // The output of the step in `body.KEY`'s schema, or `otherwise`.
 ShapePtr BySchema(const Step& step, const char* key, ShapePtr otherwise) {
   const std::string schema = BodyMember(step.input, key);
-  return schema.empty() ? otherwise : ShapeOfSchema(schema);
+  return schema.empty() ? std::move(otherwise) : ShapeOfSchema(schema);
 }
 
 ShapePtr WaitShape(const Step& step) {

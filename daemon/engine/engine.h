@@ -313,7 +313,7 @@ class Engine {
   void ReportToParent(const run::RunState& state);
   void SendSignal(const ports::Attempt& attempt);
   void Broadcast(const ports::Attempt& attempt, const std::string& name, const std::string& payload,
-                 std::vector<run::RunId> runs);
+                 const std::vector<run::RunId>& runs);
   void PostReport(const ports::Attempt& attempt, run::ReportAttempt report);
 
   // Steps whose number at a time is limited (engine_turns.cc).

@@ -237,13 +237,13 @@ void Engine::SendSignal(const ports::Attempt& attempt) {
                           absl::StrCat("no run has the ", key.empty() ? "id " : "idempotency key ",
                                        key.empty() ? id : key)));
     }
-    Broadcast(attempt, name, payload, std::move(runs));
+    Broadcast(attempt, name, payload, runs);
   });
 }
 
 // Done when every run has answered: with at least one that took it in, the step has succeeded.
 void Engine::Broadcast(const ports::Attempt& attempt, const std::string& name,
-                       const std::string& payload, std::vector<run::RunId> runs) {
+                       const std::string& payload, const std::vector<run::RunId>& runs) {
   struct Answers {
     ports::Mutex mu;
     size_t open ABSL_GUARDED_BY(mu) = 0;

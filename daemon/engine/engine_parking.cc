@@ -67,8 +67,7 @@ void Engine::LoadRun(const run::RunId& run) {
 // Takes a run that was read into memory. A finished one is there for the wishes that wait for it.
 absl::Status Engine::Adopt(LoadedMessage& message) {
   if (!message.row.ok()) return message.row.status();
-  const absl::Status lost =
-      absl::DataLossError("the run cannot go on; see `beamline daemon status`");
+  absl::Status lost = absl::DataLossError("the run cannot go on; see `beamline daemon status`");
   if (lost_.contains(message.run)) return lost;
   if (Find(message.run) != nullptr) return absl::OkStatus();
   const bool finished = ports::IsFinished(message.row->status);

@@ -91,7 +91,7 @@ struct ProcessLoop::Work {
   run::ReportAttempt report;
 };
 
-ProcessLoop::ProcessLoop(uv_loop_t* loop, std::string work_dir, absl::Duration grace,
+ProcessLoop::ProcessLoop(uv_loop_t* loop, const std::string& work_dir, absl::Duration grace,
                          std::vector<std::string> supervisor, ports::OutputSink& sink,
                          ports::BlobStore& blobs)
     : loop_(loop),

@@ -29,7 +29,7 @@ namespace beamline::exec {
 class ProcessLoop {
  public:
   // Handles live on `loop` until `finished` (see Finish).
-  ProcessLoop(uv_loop_t* loop, std::string work_dir, absl::Duration grace,
+  ProcessLoop(uv_loop_t* loop, const std::string& work_dir, absl::Duration grace,
               std::vector<std::string> supervisor, ports::OutputSink& sink,
               ports::BlobStore& blobs);
   ~ProcessLoop();

@@ -137,7 +137,7 @@ void RequeueItem(RunState& state, const FanItem& at, absl::Time now) {
   Fan& fan = state.fans.at(at.fan);
   Reset(fan, at.item, Status::kPending);
   const auto place =
-      std::lower_bound(fan.again.begin(), fan.again.end(), at.item, std::greater<int32_t>());
+      std::lower_bound(fan.again.begin(), fan.again.end(), at.item, std::greater<>());
   if (place == fan.again.end() || *place != at.item) fan.again.insert(place, at.item);
   GoOn(state, at.fan, now);
   GoOnAbove(state, at.fan, now);

@@ -1,6 +1,7 @@
 // A world that a test holds in its hands: its clock, its executor, its disk.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -20,7 +21,7 @@ class FakeClock : public ports::Clock {
   absl::Time now = absl::FromUnixSeconds(1'700'000'000);
 
  private:
-  uint8_t next_ = 0;
+  std::atomic<uint8_t> next_{0};  // runs begin on several threads
 };
 
 // Attempts stay running until the test ends them.

@@ -167,7 +167,7 @@ TEST_CASE_TEMPLATE("runs are listed newest first and filtered", Store, InMemory,
   MustAppend(store, Finish(5, 1));
   MustAppend(store, Finish(6, 1, RunStatus::kFailed));
 
-  auto ids = [](std::vector<uint64_t> numbers) {
+  auto ids = [](const std::vector<uint64_t>& numbers) {
     std::vector<run::RunId> made;
     for (uint64_t n : numbers) made.push_back(MakeId(n));
     return made;
