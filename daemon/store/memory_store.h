@@ -113,6 +113,7 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry, public
     ports::TaskRow row;
     std::string barred;
     std::set<std::string> voters;
+    std::map<std::string, std::string> away;  // whose vote was handed on → to whom
   };
   std::map<uint64_t, StoredTask> tasks_ ABSL_GUARDED_BY(mu_);
   uint64_t last_task_ ABSL_GUARDED_BY(mu_) = 0;
