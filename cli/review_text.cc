@@ -120,8 +120,10 @@ class Layout {
     if (summary_.state() != v1::TASK_STATE_OPEN) {
       absl::StrAppend(&head, "  ", StateWord(summary_.state()));
     }
-    absl::StrAppend(&head, SpentText());
-    Line(head);
+    const std::string spent = SpentText();
+    const bool fits = DisplayWidth(head) + DisplayWidth(spent) + 2 <= options_.width;
+    Line(fits && !spent.empty() ? absl::StrCat(head, "  ", spent) : head);
+    if (!fits && !spent.empty()) Line(spent);
     Line(Paint(options_.color, Ink::kBold, Printable(summary_.title())));
     std::string from = absl::StrCat(
         "from ", Printable(summary_.initiator()), ", ",
@@ -142,24 +144,25 @@ class Layout {
                           summary_.approvals(), " of ", summary_.quorum(), " have approved")));
   }
 
-  // "  spent $0.41 of $5.00": what the run has cost until now, and what it may cost.
+  // "spent $0.41 of $5.00": what the run has cost until now, and what it may cost.
   std::string SpentText() const {
     const v1::Usage& usage = task_.usage();
     const flowspec::Budget budget = flow_ == nullptr ? flowspec::Budget() : flow_->budget;
     if (usage.requests() == 0 && !flowspec::IsLimited(budget)) return "";
-    const int64_t tokens = usage.input_tokens() + usage.output_tokens();
     const bool priced = usage.requests() == 0 || usage.has_nano_usd();
-    std::string text = "  spent ";
-    if (priced && budget.tokens < 0) {
-      absl::StrAppend(&text, flowspec::Dollars(usage.nano_usd()));
-    } else {
-      absl::StrAppend(&text, priced ? flowspec::Dollars(usage.nano_usd()) + ", " : std::string(),
-                      tokens, " tokens");
+    std::vector<std::string> spent;
+    if (priced) {
+      spent.push_back(flowspec::Dollars(usage.nano_usd()));
+      if (budget.usd >= 0) {
+        absl::StrAppend(&spent[0], " of ", flowspec::Dollars(std::llround(budget.usd * 1e9)));
+      }
     }
-    std::vector<std::string> limits;
-    if (budget.usd >= 0) limits.push_back(flowspec::Dollars(std::llround(budget.usd * 1e9)));
-    if (budget.tokens >= 0) limits.push_back(absl::StrCat(budget.tokens, " tokens"));
-    return limits.empty() ? text : absl::StrCat(text, " of ", absl::StrJoin(limits, ", "));
+    if (!priced || budget.tokens >= 0) {
+      spent.push_back(absl::StrCat(
+          usage.input_tokens() + usage.output_tokens(),
+          budget.tokens >= 0 ? absl::StrCat(" of ", budget.tokens) : std::string(), " tokens"));
+    }
+    return "spent " + absl::StrJoin(spent, ", ");
   }
 
   void AddDecisions() {

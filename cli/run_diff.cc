@@ -79,6 +79,8 @@ ValueDiff DiffValues(const v1::Value* from, const RunSide& from_run, const v1::V
   if (blobs && from->blob().sha256() == to->blob().sha256()) return diff;
   const std::string a = from == nullptr ? "" : ValueJson(*from, from_run.read_blob);
   const std::string b = to == nullptr ? "" : ValueJson(*to, to_run.read_blob);
+  const auto nothing = [](const std::string& json) { return json.empty() || json == "null"; };
+  if (nothing(a) && nothing(b)) return diff;  // a step without an output has null, once it ran
   if (from != nullptr && to != nullptr) {
     diff.changes = DiffJson(a, b, kChangesMax, &diff.left_out);
   } else if (from != nullptr) {

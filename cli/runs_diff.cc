@@ -113,7 +113,7 @@ class Report {
     const std::string path = Paint(color_, Ink::kBold, Printable(step.path));
     if (step.only != StepDiff::Only::kNeither) {
       const bool from = step.only == StepDiff::Only::kFrom;
-      return Line(title, absl::StrCat(path, "  only in ", from ? "from" : "to"));
+      return Line(title, absl::StrCat(path, "  only in the ", from ? "first run" : "second run"));
     }
     std::vector<std::string> facts;
     if (step.status) {

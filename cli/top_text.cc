@@ -21,7 +21,7 @@ namespace {
 
 constexpr uint64_t kLettersCountedMax = 100'000;  // by the daemon
 constexpr int kNameWidth = 7;
-constexpr int kRowsMin = 3;  // of a table that is shown at all, its header included
+constexpr int kRowsMin = 3;  // lines of a table that is shown at all, its header included
 
 uint64_t Finished(const v1::ActivityTotals& totals) {
   return totals.succeeded() + totals.failed() + totals.cancelled();
@@ -54,10 +54,9 @@ class Layout {
   std::vector<std::string> Lines() {
     AddRuns();
     AddRest();
-    const std::vector<Section> sections = {Runs("OLDEST", activity_.oldest()),
-                                           Runs("BUSIEST", activity_.busiest()), Queues(),
-                                           Workers()};
-    AddTables(sections);
+    std::vector<Section> sections = {Runs("OLDEST", activity_.oldest()), Queues(), Workers()};
+    if (!BusiestAreOldest()) sections.push_back(Runs("BUSIEST", activity_.busiest()));
+    AddTables(std::move(sections));
     for (std::string& line : lines_) line = ForLocale(line);
     if (height_ > 0 && static_cast<int>(lines_.size()) > height_) {
       lines_.resize(static_cast<size_t>(height_));
@@ -143,6 +142,14 @@ class Layout {
     return Rendered(table, 0);
   }
 
+  bool BusiestAreOldest() const {
+    const auto is_old = [this](const v1::ActiveRun& busy) {
+      return std::any_of(activity_.oldest().begin(), activity_.oldest().end(),
+                         [&](const v1::ActiveRun& old) { return old.run_id() == busy.run_id(); });
+    };
+    return std::all_of(activity_.busiest().begin(), activity_.busiest().end(), is_old);
+  }
+
   Section Queues() {
     Table table({{.title = "QUEUE", .shrink = true},
                  {.title = "TASK", .shrink = true},
@@ -178,27 +185,32 @@ class Layout {
     return Rendered(table, activity_.workers_total() - std::min(shown, activity_.workers_total()));
   }
 
-  // The tables share what is left of the screen: each gets what it needs or its part of it.
-  void AddTables(const std::vector<Section>& sections) {
-    auto tables = static_cast<int>(
-        std::count_if(sections.begin(), sections.end(),
-                      [](const Section& section) { return !section.rows.empty(); }));
-    for (const Section& section : sections) {
-      if (section.rows.empty()) continue;
-      const int left = height_ == 0 ? INT_MAX : height_ - static_cast<int>(lines_.size());
-      const int part = left == INT_MAX ? INT_MAX : left / tables - 1;  // an empty line above
-      --tables;
-      const auto rows = static_cast<int>(section.rows.size());
-      if (part < std::min(rows, kRowsMin)) continue;
-      lines_.emplace_back();
-      const bool cut = rows > part || section.missing > 0;
-      const int shown = rows > part || (cut && rows == part) ? part - 1 : rows;
-      for (int i = 0; i < shown; ++i) lines_.push_back(section.rows[static_cast<size_t>(i)]);
-      if (!cut) continue;
-      lines_.push_back(Paint(
-          color_, Ink::kDim,
-          absl::StrCat("… and ", static_cast<size_t>(rows - shown) + section.missing, " more")));
+  // The tables share what is left of the screen, an empty line above each; where it is too little
+  // for all of them, the last ones are left out.
+  void AddTables(std::vector<Section> sections) {
+    sections.erase(std::remove_if(sections.begin(), sections.end(),
+                                  [](const Section& section) { return section.rows.empty(); }),
+                   sections.end());
+    const auto left = [this] {
+      return height_ == 0 ? INT_MAX : height_ - static_cast<int>(lines_.size());
+    };
+    const size_t fit = static_cast<size_t>(std::max(0, left())) / (kRowsMin + 1);
+    sections.resize(std::min(sections.size(), fit));
+    for (size_t i = 0; i < sections.size(); ++i) {
+      AddTable(sections[i], left() / static_cast<int>(sections.size() - i) - 1);
     }
+  }
+
+  // At most `rows_max` lines.
+  void AddTable(const Section& section, int rows_max) {
+    lines_.emplace_back();
+    const auto rows = static_cast<int>(section.rows.size());
+    const bool cut = rows > rows_max || section.missing > 0;
+    const int shown = cut ? std::min(rows, rows_max - 1) : rows;
+    lines_.insert(lines_.end(), section.rows.begin(), section.rows.begin() + shown);
+    if (!cut) return;
+    const size_t more = static_cast<size_t>(rows - shown) + section.missing;
+    lines_.push_back(Paint(color_, Ink::kDim, absl::StrCat("… and ", more, " more")));
   }
 
   const v1::GetActivityResponse& activity_;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <optional>
 
 #include "absl/strings/str_split.h"
 #include "cli/api_error.h"
@@ -46,8 +47,11 @@ int WatchLines(
   SignalPipe signals;
   KeyInput keys;
   Screen screen(context.out);
+  std::optional<TerminalSize> before;
   do {
     const TerminalSize size = SizeOfTerminal(STDOUT_FILENO);
+    if (before && *before != size) screen.Clear();
+    before = size;
     const int height = std::max(1, size.height - 1);  // the cursor's line is below
     absl::StatusOr<std::vector<std::string>> lines = fetch(size.width, height);
     if (!lines.ok()) return FailWith(context, lines.status());

@@ -102,6 +102,16 @@ TEST_CASE("a step that took twice as long, failed, or is in one run only is told
   CHECK_FALSE(diff.same());
 }
 
+TEST_CASE("no output and null are the same to a reader") {
+  RunSide from, to;
+  AddStep(&from, "a", v1::STATUS_SUCCEEDED, 1);
+  AddStep(&to, "a", v1::STATUS_SUCCEEDED, 1)->mutable_output()->set_json("null");
+  CHECK(DiffRuns(from, to).same());
+  to.run.mutable_steps(0)->mutable_output()->set_json("1");
+  REQUIRE(DiffRuns(from, to).steps.size() == 1);
+  CHECK(DiffRuns(from, to).steps[0].output.changes[0].to == "1");
+}
+
 TEST_CASE("large values that are the same are not even read") {
   RunSide from, to;
   for (RunSide* side : {&from, &to}) {

@@ -35,6 +35,7 @@ v1::GetActivityResponse Busy() {
     run->mutable_started_at()->set_seconds(4500);
     run->set_under_way(i);
     *activity.add_busiest() = *run;
+    activity.mutable_busiest(i)->set_run_id(absl::StrCat("01jjxqs8000000000000b4c5d", i));
   }
   v1::WorkerQueue* queue = activity.add_queues();
   queue->set_queue("gpu");
@@ -76,9 +77,18 @@ TEST_CASE("every size gets lines that fit, the totals first") {
     }
   }
   const std::string text = absl::StrJoin(TopLines(Busy(), {}, Terminal(), 80, 23), "\n");
-  for (const char* title : {"OLDEST", "BUSIEST", "… and "}) {
+  for (const char* title : {"OLDEST", "QUEUE", "WORKER", "… and "}) {
     CHECK(text.find(title) != std::string::npos);
   }
+  CHECK(text.find("BUSIEST") == std::string::npos);  // the last one gives way
+}
+
+TEST_CASE("runs that are both old and busy are shown once") {
+  v1::GetActivityResponse activity = Busy();
+  *activity.mutable_busiest() = activity.oldest();
+  const std::string text = absl::StrJoin(TopLines(activity, {}, Terminal(), 80, 0), "\n");
+  CHECK(text.find("OLDEST") != std::string::npos);
+  CHECK(text.find("BUSIEST") == std::string::npos);
 }
 
 TEST_CASE("rates are between two looks at the same daemon") {
