@@ -279,6 +279,10 @@ absl::StatusOr<v1::GetDaemonStatusResponse> Client::GetDaemonStatus() {
   return Call(stubs_->admin, &Stubs::Admin::GetDaemonStatus, v1::GetDaemonStatusRequest());
 }
 
+absl::StatusOr<v1::GetActivityResponse> Client::GetActivity(const v1::GetActivityRequest& request) {
+  return Call(stubs_->admin, &Stubs::Admin::GetActivity, request);
+}
+
 absl::Status Client::Shutdown(absl::Duration grace) {
   v1::ShutdownRequest request;
   request.set_request_id(NewRequestId());

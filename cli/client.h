@@ -95,6 +95,7 @@ class Client {
   absl::Status DelegateTask(const v1::DelegateTaskRequest& request);
 
   absl::StatusOr<v1::GetDaemonStatusResponse> GetDaemonStatus();
+  absl::StatusOr<v1::GetActivityResponse> GetActivity(const v1::GetActivityRequest& request);
   absl::Status Shutdown(absl::Duration grace);
 
   absl::StatusOr<v1::ListWorkersResponse> ListWorkers();

@@ -1,6 +1,7 @@
 // The commands for whoever operates runs: bring back what failed, take as done, pause, dead
 // letters.
 #include "cli/commands.h"
+#include "cli/run_selection.h"
 #include "cli/verbs.h"
 
 namespace beamline::cli {
@@ -51,7 +52,8 @@ Command Retry() {
                  .completes = Completes::kChoice,
                  .choices = {"failed"}},
                 Input(),
-                Reason()},
+                Reason(),
+                {.name = "dry-run", .help = "tell what would run again, and change nothing"}},
       .examples = {{"One step of the last run that failed",
                     "beamline retry @latest-failed --step build"},
                    {"One item", "beamline retry @latest --step 'enrich[17]'"}},
@@ -119,11 +121,45 @@ Command Pause() {
       .group = kGroup,
       .summary = "Let nothing of a run start until it is resumed",
       .description =
-          "Attempts that run may end; times that were set pass. `beamline resume` lets it go on.",
+          "Attempts that run may end; times that were set pass. `beamline resume` lets it go "
+          "on.\n\n" +
+          ManyRunsText("running or waiting"),
       .positionals = {RunName(false)},
-      .flags = {Reason()},
-      .exits = {kExitNotFound, kExitConflict, kExitUnreachable},
+      .flags = WithRunFilters({{.name = "all", .help = "all that fit the other flags"}, Reason()}),
+      .exits = {kExitFailed, kExitNotFound, kExitConflict, kExitUnreachable},
       .handler = PauseCommand,
+  };
+}
+
+Command TopCommand() {
+  return {
+      .name = "top",
+      .group = kGroup,
+      .summary = "Show what goes on: runs, queues, workers, spend",
+      .description =
+          "On a terminal the screen is drawn again each second, until q or Ctrl-C; elsewhere it is "
+          "printed once. Runs are counted by status; rates are those between two looks, and at "
+          "first "
+          "those of the last minute. Totals begin with the daemon.\n\n"
+          "With -o json: {time, version, started_at, draining, runs: {pending, running, waiting, "
+          "paused}, total, last_minute, last_hour: {started, succeeded, failed, cancelled, "
+          "cost_usd, "
+          "tokens, requests, unpriced}, rate: {started, finished}, slots: {max, busy, in_line}, "
+          "attempts, tasks, dead_letters, queues: [{queue, task, waiting, waiting_since?, "
+          "workers}], "
+          "workers_total, workers: [{id, state, credit, attempts, assigned_total}], oldest, "
+          "busiest: "
+          "[{id, flow, started_at, under_way, cost_usd, tokens}]}. With -o jsonl such an object "
+          "each "
+          "second, one a line. Dead letters are counted up to 100,000.",
+      .flags = {{.name = "limit",
+                 .letter = 'L',
+                 .value = "N",
+                 .help = "at most this many runs of a kind",
+                 .fallback = "10"}},
+      .examples = {{"How many start a second", "beamline top -o jsonl --jq .rate.started"}},
+      .exits = {kExitUnreachable},
+      .handler = Top,
   };
 }
 
@@ -208,7 +244,7 @@ std::vector<Command> DeadLetters() {
 }  // namespace
 
 std::vector<Command> OperateCommands() {
-  std::vector<Command> commands = {Retry(), ReplayOne(), Skip(), Pause()};
+  std::vector<Command> commands = {Retry(), ReplayOne(), Skip(), Pause(), TopCommand()};
   for (Command& command : DeadLetters()) commands.push_back(std::move(command));
   return commands;
 }

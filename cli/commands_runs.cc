@@ -1,5 +1,6 @@
 // The commands that start runs, look at them and stop them.
 #include "cli/commands.h"
+#include "cli/run_selection.h"
 #include "cli/verbs.h"
 
 namespace beamline::cli {
@@ -137,31 +138,16 @@ std::vector<Command> RunsFamily() {
       {.name = "runs list",
        .group = kGroup,
        .summary = "List runs, newest first",
-       .flags =
-           {{.name = "status",
-             .letter = 's',
-             .value = "STATUS",
-             .help = "only with this status",
-             .repeated = true,
-             .completes = Completes::kChoice,
-             .choices = {"pending", "running", "waiting", "paused", "succeeded", "failed",
-                         "cancelled"}},
-            {.name = "flow",
-             .letter = 'f',
-             .value = "NAME",
-             .help = "only of this flow",
-             .completes = Completes::kFlowName},
-            {.name = "label", .value = "K=V", .help = "only with this label", .repeated = true},
-            {.name = "since",
-             .value = "TIME",
-             .help = "only started since: a duration (2h, 7d), or RFC 3339"},
-            {.name = "limit",
+       .flags = WithRunFilters(
+           {{.name = "limit",
              .letter = 'L',
              .value = "N",
              .help = "at most this many",
              .fallback = "30"},
-            {.name = "watch", .letter = 'w', .help = "show the list until Ctrl-C"}},
+            {.name = "watch", .letter = 'w', .help = "show the list until q or Ctrl-C"}}),
        .examples = {{"What failed today", "beamline runs list --status failed --since 24h"},
+                    {"What failed for one reason",
+                     "beamline runs list -s failed --query '.error | test(\"refused\")'"},
                     {"Ids only", "beamline runs list --jq '.[].id'"}},
        .exits = {kExitUnreachable},
        .handler = RunsList},
@@ -175,6 +161,33 @@ std::vector<Command> RunsFamily() {
              "beamline runs show @latest --jq '.steps[] | select(.id == \"build\").output'"}},
        .exits = {kExitNotFound, kExitUnreachable},
        .handler = RunsShow},
+      {.name = "runs diff",
+       .group = kGroup,
+       .summary = "Show what differs between two runs",
+       .description =
+           "Of a run and its retry or replay, or the last good run and one that failed: their "
+           "flows, "
+           "inputs, outputs, and what became of each step. Values are compared by their structure. "
+           "How long a step took is told where one took at least twice as long as the other.\n\n"
+           "With -o json: {from, to: {id, flow, digest, status, took_ms?}, same, changed: {flow?, "
+           "digest?, status?, error?: {from, to}}, flow_diff?, inputs?, outputs?: [{path, from?, "
+           "to?}], steps: [{path, only?, status?, attempts?, took_ms?, reason?, error?: {from, "
+           "to}, "
+           "output?: [{path, from?, to?}]}], steps_equal, events: {TYPE: {from, to}}}. What is "
+           "equal "
+           "is absent.",
+       .positionals = {{.name = "FROM",
+                        .help = "an id, a unique part of its start or end, @latest or "
+                                "@latest-failed",
+                        .completes = Completes::kRun},
+                       {.name = "TO", .help = "as FROM", .completes = Completes::kRun}},
+       .examples = {{"A run that failed, and the last one",
+                     "beamline runs diff @latest-failed "
+                     "@latest"},
+                    {"Steps that came to something else",
+                     "beamline runs diff 4k2mze 9p1q7r --jq '.steps[] | select(.output) | .path'"}},
+       .exits = {kExitNotFound, kExitUnreachable},
+       .handler = RunsDiff},
       {.name = "runs export",
        .group = kGroup,
        .summary = "Print all events of a run as JSON lines, or save the whole run",
@@ -266,24 +279,31 @@ std::vector<Command> Following() {
       {.name = "cancel",
        .group = kGroup,
        .summary = "Cancel a run",
-       .description = "Stops the steps that run, then runs `finally`. The reason is recorded.",
+       .description = "Stops the steps that run, then runs `finally`. The reason is recorded.\n\n" +
+                      ManyRunsText("not finished"),
        .positionals = {RunName()},
-       .flags = {{.name = "reason", .value = "TEXT", .help = "why; shown with the run"},
-                 {.name = "force", .help = "kill at once, without `on_failure` and `finally`"}},
-       .exits = {kExitNotFound, kExitConflict, kExitUnreachable},
+       .flags = WithRunFilters(
+           {{.name = "all", .help = "all that fit the other flags"},
+            {.name = "reason", .value = "TEXT", .help = "why; shown with the run"},
+            {.name = "force", .help = "kill at once, without `on_failure` and `finally`"}}),
+       .examples = {{"All runs of a flow that wait for somebody",
+                     "beamline cancel --flow deploy --status waiting"}},
+       .exits = {kExitFailed, kExitNotFound, kExitConflict, kExitUnreachable},
        .handler = Cancel},
       {.name = "resume",
        .group = kGroup,
        .summary = "Let a paused run go on, or held steps start",
        .description =
            "A run is paused by `beamline pause`; steps are held where it was started with "
-           "--break-at.",
+           "--break-at.\n\n" +
+           ManyRunsText("paused"),
        .positionals = {RunName()},
-       .flags = {{.name = "step",
-                  .value = "STEP",
-                  .help = "this step only, by its path",
-                  .completes = Completes::kStep}},
-       .exits = {kExitNotFound, kExitConflict, kExitUnreachable},
+       .flags = WithRunFilters({{.name = "all", .help = "all that fit the other flags"},
+                                {.name = "step",
+                                 .value = "STEP",
+                                 .help = "this step only, by its path",
+                                 .completes = Completes::kStep}}),
+       .exits = {kExitFailed, kExitNotFound, kExitConflict, kExitUnreachable},
        .handler = Resume},
       SendSignal(),
       {.name = "why",

@@ -9,21 +9,20 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/api_error.h"
+#include "cli/bulk.h"
 #include "cli/connect.h"
 #include "cli/glyphs.h"
+#include "cli/jq_filter.h"
 #include "cli/output.h"
-#include "cli/prompt.h"
 #include "cli/run_name.h"
 #include "cli/tree.h"
 #include "cli/verbs.h"
-#include "flowspec/jq.h"
 
 namespace beamline::cli {
 namespace {
 
 constexpr int kLimitMax = 100'000;
 constexpr int kPageMax = 1000;
-constexpr size_t kShown = 10;  // letters of a bulk, before it is asked for
 
 using Letters = std::vector<v1::DeadLetter>;
 
@@ -61,7 +60,7 @@ std::string ListJson(const Letters& letters) {
 // What the letters have to be like.
 struct Selection {
   v1::ListDeadLettersRequest request;
-  std::unique_ptr<flowspec::JqProgram> query;  // null: none
+  std::optional<JqFilter> query;
   int limit = kLimitMax;
 };
 
@@ -85,15 +84,7 @@ std::optional<Selection> ReadSelection(const Arguments& arguments, const Context
     }
     request.mutable_since()->set_seconds(absl::ToUnixSeconds(*time));
   }
-  if (const std::string& query = arguments.Get("query"); !query.empty()) {
-    auto program = flowspec::JqProgram::Compile(absl::StrCat("[", query, "] | any"));
-    if (!program.ok()) {
-      *code = Fail(context, kExitUsage,
-                   absl::StrCat("--query: ", std::string(program.status().message())));
-      return std::nullopt;
-    }
-    selection.query = *std::move(program);
-  }
+  if (!ReadQuery(arguments, context, &selection.query, code)) return std::nullopt;
   return selection;
 }
 
@@ -102,19 +93,15 @@ absl::StatusOr<Letters> Fetch(Client& client, Selection& selection) {
   Letters letters;
   while (true) {
     const int left = selection.limit - static_cast<int>(letters.size());
-    selection.request.set_page_size(selection.query != nullptr ? kPageMax
-                                                               : std::min(left, kPageMax));
+    selection.request.set_page_size(selection.query ? kPageMax : std::min(left, kPageMax));
     auto page = client.ListDeadLetters(selection.request);
     if (!page.ok()) return page.status();
     for (v1::DeadLetter& letter : *page->mutable_letters()) {
       if (static_cast<int>(letters.size()) == selection.limit) break;
-      if (selection.query != nullptr) {
-        absl::StatusOr<std::string> fits = selection.query->Run(JsonOf(letter));
-        if (!fits.ok()) {
-          return absl::InvalidArgumentError(
-              absl::StrCat("--query: ", std::string(fits.status().message())));
-        }
-        if (*fits != "true") continue;
+      if (selection.query) {
+        const absl::StatusOr<bool> fits = selection.query->Fits(JsonOf(letter));
+        if (!fits.ok()) return fits.status();
+        if (!*fits) continue;
       }
       letters.push_back(std::move(letter));
     }
@@ -176,18 +163,13 @@ bool HasFilter(const Arguments& arguments) {
          arguments.Has("kind") || arguments.Has("since") || arguments.Has("query");
 }
 
-// The words of a bulk.
-struct Verb {
-  const char* ask;   // "retry"
-  const char* done;  // "requeued"
-};
-
 using Send = std::function<absl::StatusOr<std::vector<v1::DeadLetterResult>>(
     const std::vector<v1::DeadLetterRef>&)>;
 
 // Sends the letters in portions, tells what was refused, and returns the exit code.
-int Carry(const Context& context, const Letters& letters, const Verb& verb, const Send& send) {
-  size_t done = 0, refused = 0;
+int Carry(const Context& context, const Letters& letters, const BulkWords& words,
+          const Send& send) {
+  BulkReport report(context, words);
   for (size_t begin = 0; begin < letters.size(); begin += kPageMax) {
     std::vector<v1::DeadLetterRef> refs;
     for (size_t i = begin; i < std::min(letters.size(), begin + kPageMax); ++i) {
@@ -197,36 +179,28 @@ int Carry(const Context& context, const Letters& letters, const Verb& verb, cons
     }
     const auto results = send(refs);
     if (!results.ok()) {
-      if (done > 0) Hint(context, absl::StrCat(done, " of ", letters.size(), " ", verb.done));
+      report.Stopped(letters.size());
       return FailWith(context, results.status());
     }
     for (size_t i = 0; i < results->size(); ++i) {
       const v1::DeadLetterResult& result = (*results)[i];
       if (result.code() == 0) {
-        ++done;
+        report.Done();
         continue;
       }
-      ++refused;
-      Warn(context,
-           absl::StrCat(letters[begin + i].id(), "  ", ShortId(result.letter().run_id()), " ",
-                        Printable(result.letter().step()), ": ", Printable(result.message())));
+      report.Refused(absl::StrCat(letters[begin + i].id(), "  ", ShortId(result.letter().run_id()),
+                                  " ", Printable(result.letter().step())),
+                     Printable(result.message()), kExitFailed);
     }
   }
-  if (context.wants_data()) {
-    const int code =
-        PrintData(context, absl::StrCat("{\"done\":", done, ",\"refused\":", refused, "}"));
-    return code != kExitOk ? code : refused == 0 ? kExitOk : kExitFailed;
-  }
   const std::string id = letters.size() == 1 ? ShortId(letters[0].run_id()) : "";
-  Hint(context, absl::StrCat(done, done == 1 ? " step " : " steps ", verb.done,
-                             refused > 0 ? absl::StrCat(", ", refused, " refused") : "", "\n→ ",
-                             id.empty() ? "beamline runs list" : absl::StrCat("beamline tail ", id),
-                             " · beamline dlq list"));
-  return refused == 0 ? kExitOk : kExitFailed;
+  return report.Tell(
+      absl::StrCat(id.empty() ? "beamline runs list" : absl::StrCat("beamline tail ", id),
+                   " · beamline dlq list"));
 }
 
 // What `dlq retry` and `dlq drop` have in common; `send` gets the client.
-int Bulk(const Arguments& arguments, Context& context, const Verb& verb,
+int Bulk(const Arguments& arguments, Context& context, const BulkWords& words,
          const std::function<Send(Client&)>& make_send) {
   const bool named = !arguments.All("ID").empty();
   if (named && (arguments.On("all") || HasFilter(arguments))) {
@@ -234,7 +208,7 @@ int Bulk(const Arguments& arguments, Context& context, const Verb& verb,
                 "name letters by their ids, or by --all and filters, not both");
   }
   if (!named && !arguments.On("all") && !HasFilter(arguments)) {
-    return Fail(context, kExitUsage, absl::StrCat("nothing says which letters to ", verb.ask),
+    return Fail(context, kExitUsage, absl::StrCat("nothing says which letters to ", words.verb),
                 "name their ids, or say --all or --query");
   }
   absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
@@ -250,22 +224,15 @@ int Bulk(const Arguments& arguments, Context& context, const Verb& verb,
     return kExitOk;
   }
   if (!named) {
-    for (size_t i = 0; i < std::min(letters->size(), kShown); ++i) {
+    code = ConfirmBulk(context, words, letters->size(), [&](size_t i) {
       const v1::DeadLetter& letter = (*letters)[i];
-      context.err.Write(absl::StrCat("  ", letter.id(), "  ", ShortId(letter.run_id()), "  ",
-                                     Printable(letter.flow()), "  ", Printable(letter.step()), "  ",
-                                     ErrorOf(letter), "\n"));
-    }
-    if (letters->size() > kShown) {
-      context.err.Write(absl::StrCat("  … and ", letters->size() - kShown, " more\n"));
-    }
-    if (!Confirm(context,
-                 absl::StrCat(verb.ask, " ", Count(static_cast<long long>(letters->size()), "step"),
-                              "?"))) {
-      return Fail(context, kExitUsage, "nothing was changed", "say --yes to go on without asking");
-    }
+      return absl::StrCat(letter.id(), "  ", ShortId(letter.run_id()), "  ",
+                          Printable(letter.flow()), "  ", Printable(letter.step()), "  ",
+                          ErrorOf(letter));
+    });
+    if (code != kExitOk) return code;
   }
-  return Carry(context, *letters, verb, make_send(*run.client));
+  return Carry(context, *letters, words, make_send(*run.client));
 }
 
 template <class Response>
@@ -327,7 +294,7 @@ int DlqShow(const Arguments& arguments, Context& context) {
 }
 
 int DlqRetry(const Arguments& arguments, Context& context) {
-  return Bulk(arguments, context, {"retry", "requeued"}, [&](Client& client) -> Send {
+  return Bulk(arguments, context, {"retry", "step", "requeued"}, [&](Client& client) -> Send {
     return [&](const std::vector<v1::DeadLetterRef>& refs) {
       v1::RetryDeadLettersRequest request;
       request.set_request_id(NewRequestId());
@@ -340,7 +307,7 @@ int DlqRetry(const Arguments& arguments, Context& context) {
 }
 
 int DlqDrop(const Arguments& arguments, Context& context) {
-  return Bulk(arguments, context, {"drop", "dropped"}, [&](Client& client) -> Send {
+  return Bulk(arguments, context, {"drop", "step", "dropped"}, [&](Client& client) -> Send {
     return [&](const std::vector<v1::DeadLetterRef>& refs) {
       v1::DropDeadLettersRequest request;
       request.set_request_id(NewRequestId());

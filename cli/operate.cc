@@ -1,4 +1,4 @@
-// `beamline retry`, `replay`, `skip` and `pause`: each says what it changed and what comes next.
+// `beamline retry`, `replay` and `skip`: each says what it changed and what comes next.
 #include <memory>
 #include <optional>
 #include <utility>
@@ -10,6 +10,7 @@
 #include "cli/flow_file.h"
 #include "cli/inputs.h"
 #include "cli/output.h"
+#include "cli/retry_plan.h"
 #include "cli/run_name.h"
 #include "cli/tree.h"
 #include "cli/verbs.h"
@@ -88,6 +89,7 @@ int RetryCommand(const Arguments& arguments, Context& context) {
   std::string inputs;
   if (!ReadChanges(arguments, context, *named, "", &inputs, &code)) return code;
   request.set_inputs(inputs);
+  if (arguments.On("dry-run")) return PreviewRetry(arguments, context, *named->client, request);
   auto response = named->client->RetryRun(request);
   if (!response.ok()) return FailWith(context, response.status());
   if (context.wants_data()) {
@@ -147,28 +149,6 @@ int SkipCommand(const Arguments& arguments, Context& context) {
                     response->following_size() == 1 ? " runs" : " run");
   }
   HintGoesOn(context, text, id);
-  return kExitOk;
-}
-
-int PauseCommand(const Arguments& arguments, Context& context) {
-  int code = kExitOk;
-  std::optional<NamedRun> named = NameRun(arguments, context, &code);
-  if (!named) return code;
-  v1::PauseRunRequest request;
-  request.set_request_id(NewRequestId());
-  request.set_run_id(named->id);
-  request.set_reason(arguments.Get("reason"));
-  auto response = named->client->PauseRun(request);
-  if (!response.ok()) return FailWith(context, response.status());
-  const std::string id = ShortId(named->id);
-  if (context.wants_data()) {
-    return PrintData(context, absl::StrCat("{\"id\":", QuoteJson(named->id), ",\"status\":",
-                                           QuoteJson(proto::StatusWord(response->status())), "}"));
-  }
-  Hint(context, absl::StrCat(id,
-                             " is paused: nothing of it starts; what runs may end\n→ beamline "
-                             "resume ",
-                             id, " · beamline cancel ", id));
   return kExitOk;
 }
 

@@ -4,7 +4,6 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -13,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "cli/glyphs.h"
+#include "cli/jq_filter.h"
 #include "flowspec/jq.h"
 
 namespace beamline::cli {
@@ -123,19 +123,6 @@ absl::StatusOr<std::string> JqResults(const std::string& expression, std::string
   auto program = flowspec::JqProgram::Compile(absl::StrCat("[", expression, "\n]"));
   if (!program.ok()) return program.status();
   return (*program)->Run(json);
-}
-
-// jq's message without its own prefix, and without the place in a program that the user did not
-// write as it stands there.
-std::string JqMessage(const absl::Status& status) {
-  std::string message(status.message());
-  for (const char* prefix : {"jq: ", "error: "}) {
-    if (absl::StartsWith(message, prefix)) message.erase(0, std::strlen(prefix));
-  }
-  for (const char* tail : {"\n", " at <top-level>", " (Unix shell"}) {
-    message.resize(std::min(message.find(tail), message.size()));
-  }
-  return message;
 }
 
 int PrintJq(const Context& context, std::string_view json) {

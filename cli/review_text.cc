@@ -2,10 +2,10 @@
 #include "cli/review_text.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -13,8 +13,10 @@
 #include "cli/inbox.h"
 #include "cli/output.h"
 #include "cli/text_diff.h"
+#include "cli/value_change_text.h"
 #include "flowspec/json_array.h"
 #include "flowspec/json_text.h"
+#include "flowspec/money.h"
 
 namespace beamline::cli {
 namespace {
@@ -118,7 +120,10 @@ class Layout {
     if (summary_.state() != v1::TASK_STATE_OPEN) {
       absl::StrAppend(&head, "  ", StateWord(summary_.state()));
     }
-    Line(head);
+    const std::string spent = SpentText();
+    const bool fits = DisplayWidth(head) + DisplayWidth(spent) + 2 <= options_.width;
+    Line(fits && !spent.empty() ? absl::StrCat(head, "  ", spent) : head);
+    if (!fits && !spent.empty()) Line(spent);
     Line(Paint(options_.color, Ink::kBold, Printable(summary_.title())));
     std::string from = absl::StrCat(
         "from ", Printable(summary_.initiator()), ", ",
@@ -137,6 +142,27 @@ class Layout {
     std::string people = asked.empty() ? "anybody" : Printable(absl::StrJoin(asked, ", "));
     Line(Dim(absl::StrCat("asked: ", people, summary_.escalated() ? " (escalated)" : "", "; ",
                           summary_.approvals(), " of ", summary_.quorum(), " have approved")));
+  }
+
+  // "spent $0.41 of $5.00": what the run has cost until now, and what it may cost.
+  std::string SpentText() const {
+    const v1::Usage& usage = task_.usage();
+    const flowspec::Budget budget = flow_ == nullptr ? flowspec::Budget() : flow_->budget;
+    if (usage.requests() == 0 && !flowspec::IsLimited(budget)) return "";
+    const bool priced = usage.requests() == 0 || usage.has_nano_usd();
+    std::vector<std::string> spent;
+    if (priced) {
+      spent.push_back(flowspec::Dollars(usage.nano_usd()));
+      if (budget.usd >= 0) {
+        absl::StrAppend(&spent[0], " of ", flowspec::Dollars(std::llround(budget.usd * 1e9)));
+      }
+    }
+    if (!priced || budget.tokens >= 0) {
+      spent.push_back(absl::StrCat(
+          usage.input_tokens() + usage.output_tokens(),
+          budget.tokens >= 0 ? absl::StrCat(" of ", budget.tokens) : std::string(), " tokens"));
+    }
+    return "spent " + absl::StrJoin(spent, ", ");
   }
 
   void AddDecisions() {
@@ -176,17 +202,14 @@ class Layout {
   void AddLines(const std::string& text, bool diff) {
     Line("");
     int left = 0;
-    for (const std::string& line : Head(text, options_.lines_max, &left)) {
+    const std::vector<std::string> head = Head(text, options_.lines_max, &left);
+    if (diff) {
+      for (const std::string& line : DiffLines(absl::StrJoin(head, "\n"), options_.color)) {
+        Line(line);
+      }
+    } else {
       // The text comes from a run: it must not reach the terminal as anything but text.
-      const std::string clean = Printable(line);
-      const bool header = absl::StartsWith(line, "---") || absl::StartsWith(line, "+++");
-      const Ink ink = !diff || line.empty()         ? Ink::kPlain
-                      : header                      ? Ink::kBold
-                      : line[0] == '+'              ? Ink::kGreen
-                      : line[0] == '-'              ? Ink::kRed
-                      : absl::StartsWith(line, "@") ? Ink::kCyan
-                                                    : Ink::kPlain;
-      Line(Paint(options_.color, ink, clean));
+      for (const std::string& line : head) Line(Printable(line));
     }
     if (left > 0) Line(Dim(absl::StrCat("… ", Count(left, "line"), " more: v")));
     Line("");
@@ -287,6 +310,7 @@ std::string TaskJson(const v1::Task& task, const BlobReader& read_blob) {
                   ",\"form\":", task.form().empty() ? "null" : task.form(),
                   ",\"payload\":", ValueJson(task.payload(), read_blob), ",\"approvers\":[",
                   absl::StrJoin(approvers, ","), "],\"rerun\":", QuoteJson(task.rerun()),
+                  task.has_usage() ? absl::StrCat(",\"usage\":", UsageJson(task.usage())) : "",
                   ",\"may_decide\":", task.refusal().empty() ? "true" : "false", ",\"decisions\":[",
                   absl::StrJoin(decisions, ","), "]}");
   return json;

@@ -321,6 +321,12 @@ void AppendFact(const google::protobuf::Message& message, Json* object) {
   }
 }
 
+// The field that holds the event's fact; null if this release does not know it.
+const google::protobuf::FieldDescriptor* FactOf(const v1::ExecutionEvent& event) {
+  return event.GetReflection()->GetOneofFieldDescriptor(
+      event, v1::ExecutionEvent::descriptor()->FindOneofByName("fact"));
+}
+
 // The length of the UTF-8 sequence at the start of `text`, 0 if it is none.
 size_t SequenceLength(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -382,6 +388,12 @@ std::string ValueJson(const v1::Value& value, const BlobReader& read_blob) {
   return out;
 }
 
+std::string UsageJson(const v1::Usage& usage) {
+  std::string out;
+  AppendUsage(usage, &out);
+  return out;
+}
+
 std::string RunJson(const v1::Run& run, const BlobReader& read_blob) {
   std::string out;
   {
@@ -421,15 +433,19 @@ std::string RunSummaryJson(const v1::RunSummary& summary) {
   return out;
 }
 
+std::string EventType(const v1::ExecutionEvent& event) {
+  const auto* fact = FactOf(event);
+  return fact == nullptr ? "" : fact->message_type()->name();
+}
+
 std::string EventJson(const v1::ExecutionEvent& event) {
   std::string out;
   {
     Json object(&out, '{', '}');
     object.Number("seq", static_cast<int64_t>(event.seq()));
     object.Text("time", TimeText(event.time()));
-    const auto* fact = event.GetReflection()->GetOneofFieldDescriptor(
-        event, v1::ExecutionEvent::descriptor()->FindOneofByName("fact"));
-    object.Text("type", fact == nullptr ? "" : fact->message_type()->name());
+    const auto* fact = FactOf(event);
+    object.Text("type", EventType(event));
     object.Optional("run_id", event.run_id());
     object.Optional("flow_id", event.flow_id());
     object.Optional("step_id", event.step_id());

@@ -32,10 +32,14 @@ using BlobReader = std::function<std::string(const v1::Blob&)>;
 
 std::string RunJson(const v1::Run& run, const BlobReader& read_blob = nullptr);
 std::string RunSummaryJson(const v1::RunSummary& summary);
+// "AttemptFinished"; "" of an event that this release does not know.
+std::string EventType(const v1::ExecutionEvent& event);
 // One line.
 std::string EventJson(const v1::ExecutionEvent& event);
 // JSON text of `value`; "null" if it is absent.
 std::string ValueJson(const v1::Value& value, const BlobReader& read_blob = nullptr);
+
+std::string UsageJson(const v1::Usage& usage);
 
 // `text` as a JSON string. Bytes that are not UTF-8 become U+FFFD.
 std::string QuoteJson(std::string_view text);

@@ -115,14 +115,18 @@ proto::RunView::ReadBlob KeysOf(Client& client, const std::string& run_id) {
   };
 }
 
-absl::StatusOr<std::unique_ptr<proto::RunView>> LoadView(Client& client,
-                                                         const std::string& run_id) {
+absl::StatusOr<std::unique_ptr<proto::RunView>> LoadView(
+    Client& client, const std::string& run_id,
+    const std::function<void(const v1::ExecutionEvent&)>& each) {
   auto view = std::make_unique<proto::RunView>(KeysOf(client, run_id));
   v1::StreamExecutionEventsRequest request;
   request.set_run_id(run_id);
   CallStopper stopper;
   absl::Status status = client.StreamEvents(request, &stopper, [&](const EventBatch& events) {
-    for (const v1::ExecutionEvent& event : events) view->Apply(event);
+    for (const v1::ExecutionEvent& event : events) {
+      view->Apply(event);
+      each(event);
+    }
     return true;
   });
   if (!status.ok()) return status;

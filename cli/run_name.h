@@ -1,6 +1,7 @@
 // Runs as people name them, and what several commands do with one.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,8 +28,10 @@ std::optional<NamedRun> NameRun(const Arguments& arguments, const Context& conte
 // The run called `name`, by the client in `run`.
 bool ResolveName(const Context& context, const std::string& name, NamedRun* run, int* code);
 
-// The run as it is now, folded from its events.
-absl::StatusOr<std::unique_ptr<proto::RunView>> LoadView(Client& client, const std::string& run_id);
+// The run as it is now, folded from its events; `each` sees every one of them.
+absl::StatusOr<std::unique_ptr<proto::RunView>> LoadView(
+    Client& client, const std::string& run_id,
+    const std::function<void(const v1::ExecutionEvent&)>& each = [](const auto&) {});
 
 // Reads the keys of a run's items, where they do not stand in an event. Borrows `client`.
 proto::RunView::ReadBlob KeysOf(Client& client, const std::string& run_id);

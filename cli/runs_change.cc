@@ -1,4 +1,4 @@
-// `beamline wait`, `cancel` and `runs rm`: what waits for a run, ends it, or takes it away.
+// `beamline wait`, `signal` and `runs rm`: what waits for a run, moves it, or takes it away.
 #include <memory>
 #include <optional>
 #include <utility>
@@ -38,52 +38,6 @@ int Wait(const Arguments& arguments, Context& context) {
   if (!named) return code;
   options.run_id = named->id;
   return AwaitRun(context, *named->client, options);
-}
-
-int Cancel(const Arguments& arguments, Context& context) {
-  int code = kExitOk;
-  std::optional<NamedRun> named = NameRun(arguments, context, &code);
-  if (!named) return code;
-  v1::CancelRunRequest request;
-  request.set_request_id(NewRequestId());
-  request.set_run_id(named->id);
-  request.set_reason(arguments.Get("reason"));
-  request.set_force(arguments.On("force"));
-  auto response = named->client->CancelRun(request);
-  if (!response.ok()) return FailWith(context, response.status());
-  if (context.wants_data()) {
-    return PrintData(context, absl::StrCat("{\"id\":", QuoteJson(named->id), ",\"status\":",
-                                           QuoteJson(proto::StatusWord(response->status())), "}"));
-  }
-  const std::string id = ShortId(named->id);
-  const bool over = proto::IsTerminal(response->status());
-  Hint(
-      context,
-      absl::StrCat(over ? absl::StrCat(id, " is ", proto::StatusWord(response->status()))
-                   : request.force()
-                       ? absl::StrCat(id, " is being killed, without on_failure and finally")
-                       : absl::StrCat(id, " is stopping: steps are told to end, then finally runs"),
-                   "\n→ ", over ? "beamline runs show " : "beamline wait ", id));
-  return kExitOk;
-}
-
-int Resume(const Arguments& arguments, Context& context) {
-  int code = kExitOk;
-  std::optional<NamedRun> named = NameRun(arguments, context, &code);
-  if (!named) return code;
-  v1::ResumeRunRequest request;
-  request.set_request_id(NewRequestId());
-  request.set_run_id(named->id);
-  request.set_step(arguments.Get("step"));
-  if (absl::Status status = named->client->ResumeRun(request); !status.ok()) {
-    return FailWith(context, status);
-  }
-  const std::string id = ShortId(named->id);
-  const std::string& step = arguments.Get("step");
-  Hint(context,
-       absl::StrCat(step.empty() ? "what was held or paused" : absl::StrCat("`", step, "`"),
-                    " goes on\n→ beamline tail ", id, " · beamline wait ", id));
-  return kExitOk;
 }
 
 int Signal(const Arguments& arguments, Context& context) {

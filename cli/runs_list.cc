@@ -4,14 +4,13 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "cli/api_error.h"
 #include "cli/connect.h"
 #include "cli/glyphs.h"
 #include "cli/output.h"
 #include "cli/run_json.h"
-#include "cli/run_name.h"
+#include "cli/run_selection.h"
 #include "cli/tree.h"
 #include "cli/verbs.h"
 #include "cli/watch.h"
@@ -20,51 +19,8 @@ namespace beamline::cli {
 namespace {
 
 constexpr int kLimitMax = 10'000;
-constexpr int kPageMax = 1000;
-
-struct Query {
-  v1::ListRunsRequest request;
-  int limit = 0;
-};
-
-// Fills in `query`, or tells what is wrong and returns the exit code.
-int ReadQuery(const Arguments& arguments, const Context& context, Query* query) {
-  if (!absl::SimpleAtoi(arguments.Get("limit"), &query->limit) || query->limit < 1 ||
-      query->limit > kLimitMax) {
-    return Fail(context, kExitUsage, absl::StrCat("--limit is a number from 1 to ", kLimitMax));
-  }
-  v1::ListRunsRequest& request = query->request;
-  for (const std::string& word : arguments.All("status")) {
-    request.add_statuses(proto::StatusFromWord(word));
-  }
-  request.set_flow(arguments.Get("flow"));
-  for (const std::string& text : arguments.All("label")) {
-    std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
-    v1::Label* label = request.add_labels();
-    label->set_key(parts.first);
-    label->set_value(parts.second);
-  }
-  if (const std::string& since = arguments.Get("since"); !since.empty()) {
-    absl::StatusOr<absl::Time> time = ParseSince(since, absl::Now());
-    if (!time.ok()) return Fail(context, kExitUsage, std::string(time.status().message()));
-    request.mutable_since()->set_seconds(absl::ToUnixSeconds(*time));
-  }
-  return kExitOk;
-}
-
-// Pages until the limit is reached.
-absl::StatusOr<std::vector<v1::RunSummary>> Fetch(Client& client, Query query) {
-  std::vector<v1::RunSummary> runs;
-  do {
-    const int left = query.limit - static_cast<int>(runs.size());
-    query.request.set_page_size(std::min(left, kPageMax));
-    auto page = client.ListRuns(query.request);
-    if (!page.ok()) return page.status();
-    for (v1::RunSummary& run : *page->mutable_runs()) runs.push_back(std::move(run));
-    query.request.set_page_token(page->next_page_token());
-  } while (!query.request.page_token().empty() && static_cast<int>(runs.size()) < query.limit);
-  return runs;
-}
+// Of a list that is asked for again each second.
+constexpr int kWatchedMax = 10'000;
 
 std::string JsonOf(const std::vector<v1::RunSummary>& runs) {
   std::string json = "[";
@@ -101,8 +57,13 @@ Table TableOf(const std::vector<v1::RunSummary>& runs) {
 }  // namespace
 
 int RunsList(const Arguments& arguments, Context& context) {
-  Query query;
-  if (int code = ReadQuery(arguments, context, &query); code != kExitOk) return code;
+  RunSelection selection;
+  int code = kExitOk;
+  if (!absl::SimpleAtoi(arguments.Get("limit"), &selection.limit) || selection.limit < 1 ||
+      selection.limit > kLimitMax) {
+    return Fail(context, kExitUsage, absl::StrCat("--limit is a number from 1 to ", kLimitMax));
+  }
+  if (!ReadRunSelection(arguments, context, &selection, &code)) return code;
   const bool watch = arguments.On("watch");
   if (watch && (!context.out.tty || context.wants_data())) {
     return Fail(context, kExitUsage, "--watch needs a terminal and text");
@@ -110,20 +71,23 @@ int RunsList(const Arguments& arguments, Context& context) {
   absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);
   if (!client.ok()) return FailWith(context, client.status());
   if (watch) {
+    selection.looked_at_max = kWatchedMax;
     return WatchTable(context, nullptr, [&]() -> absl::StatusOr<Table> {
-      auto runs = Fetch(**client, query);
-      if (!runs.ok()) return runs.status();
-      return TableOf(*runs);
+      auto selected = FetchRuns(**client, selection);
+      if (!selected.ok()) return selected.status();
+      return TableOf(selected->runs);
     });
   }
-  auto runs = Fetch(**client, query);
-  if (!runs.ok()) return FailWith(context, runs.status());
-  if (context.wants_data()) return PrintData(context, JsonOf(*runs));
-  if (runs->empty()) {
-    Hint(context, "no runs\n→ beamline run FILE");
+  auto selected = FetchRuns(**client, selection);
+  if (!selected.ok()) return FailWith(context, selected.status());
+  if (selected->cut) Warn(context, CutText(selection));
+  if (context.wants_data()) return PrintData(context, JsonOf(selected->runs));
+  if (selected->runs.empty()) {
+    Hint(context, HasRunFilter(arguments) ? "no run fits\n→ beamline runs list"
+                                          : "no runs\n→ beamline run FILE");
     return kExitOk;
   }
-  TableOf(*runs).Print(context);
+  TableOf(selected->runs).Print(context);
   return kExitOk;
 }
 

@@ -3,7 +3,6 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "cli/api_error.h"
 #include "cli/glyphs.h"
@@ -12,6 +11,7 @@
 #include "cli/run_name.h"
 #include "cli/tree.h"
 #include "cli/verbs.h"
+#include "flowspec/money.h"
 
 namespace beamline::cli {
 namespace {
@@ -42,11 +42,10 @@ void ShowFact(const Context& context, const char* name, const std::string& value
 
 // "3 requests, 1200 tokens in, 340 out, $0.0123"
 std::string UsageText(const v1::Usage& usage) {
-  const std::string cost =
-      !usage.has_nano_usd() ? ", of a price unknown here"
-      : usage.nano_usd() == 0
-          ? ""
-          : absl::StrFormat(", $%.4f", static_cast<double>(usage.nano_usd()) / 1e9);
+  const std::string cost = !usage.has_nano_usd() ? ", of a price unknown here"
+                           : usage.nano_usd() == 0
+                               ? ""
+                               : absl::StrCat(", ", flowspec::Dollars(usage.nano_usd()));
   return absl::StrCat(usage.requests(), usage.requests() == 1 ? " request, " : " requests, ",
                       usage.input_tokens(), " tokens in, ", usage.output_tokens(), " out", cost);
 }

@@ -50,6 +50,11 @@ void Screen::Draw(const std::vector<std::string>& lines, int width) {
   stream_.Write(text);
 }
 
+void Screen::Clear() {
+  stream_.Write("\033[2J\033[H");
+  drawn_.clear();
+}
+
 void Screen::Suspend() {
   if (cursor_hidden_) stream_.Write("\033[?25h");
   cursor_hidden_ = false;

@@ -12,6 +12,7 @@ namespace beamline::cli {
 struct TerminalSize {
   int width = 80;
   int height = 24;
+  friend bool operator==(const TerminalSize&, const TerminalSize&) = default;
 };
 TerminalSize SizeOfTerminal(int fd);
 
@@ -26,6 +27,10 @@ class Screen {
   // Replaces the block by `lines` in one write. `width` is the terminal's width now: lines drawn
   // before it became narrower have wrapped meanwhile.
   void Draw(const std::vector<std::string>& lines, int width);
+
+  // Empties the terminal; the next block is drawn at its top. For when its size has changed: what a
+  // terminal makes of lines that do not fit any more cannot be known.
+  void Clear();
 
   // Gives the cursor back; the next block is drawn below.
   void Suspend();

@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "cli/run_json.h"
 #include "cli/verbs.h"
+#include "cli/worker_json.h"
 
 namespace beamline::cli {
 namespace {
@@ -62,15 +63,6 @@ std::string WorkerJson(const v1::Worker& worker) {
       "]}");
 }
 
-std::string QueueJson(const v1::WorkerQueue& queue) {
-  return absl::StrCat("{\"queue\":", QuoteJson(queue.queue()),
-                      ",\"task\":", QuoteJson(queue.task()), ",\"waiting\":", queue.waiting(),
-                      queue.waiting() > 0 ? absl::StrCat(",\"waiting_since\":",
-                                                         QuoteJson(TimeText(queue.waiting_since())))
-                                          : "",
-                      ",\"workers\":", queue.workers(), "}");
-}
-
 int PrintJson(const Context& context, const v1::ListWorkersResponse& response) {
   return PrintData(context,
                    absl::StrCat("{\"workers\":[",
@@ -87,6 +79,15 @@ int PrintJson(const Context& context, const v1::ListWorkersResponse& response) {
 }
 
 }  // namespace
+
+std::string QueueJson(const v1::WorkerQueue& queue) {
+  return absl::StrCat("{\"queue\":", QuoteJson(queue.queue()),
+                      ",\"task\":", QuoteJson(queue.task()), ",\"waiting\":", queue.waiting(),
+                      queue.waiting() > 0 ? absl::StrCat(",\"waiting_since\":",
+                                                         QuoteJson(TimeText(queue.waiting_since())))
+                                          : "",
+                      ",\"workers\":", queue.workers(), "}");
+}
 
 int WorkerList(const Arguments&, Context& context) {
   absl::StatusOr<std::unique_ptr<Client>> client = Connect(context);

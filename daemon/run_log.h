@@ -58,6 +58,10 @@ class LoggedStore : public ports::EventStore {
       const ports::DeadLetterQuery& query) const override {
     return store_.ListDeadLetters(query);
   }
+  absl::StatusOr<uint64_t> CountDeadLetters(const std::string& tenant,
+                                            uint64_t max) const override {
+    return store_.CountDeadLetters(tenant, max);
+  }
   absl::StatusOr<ports::DeadLetterRow> GetDeadLetter(const std::string& tenant,
                                                      uint64_t number) const override {
     return store_.GetDeadLetter(tenant, number);

@@ -11,6 +11,7 @@
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "proto/run_view_parts.h"
+#include "proto/usage_sum.h"
 
 namespace beamline::proto {
 namespace {
@@ -412,25 +413,9 @@ void RunView::OnAttemptStarted(const v1::ExecutionEvent& event, const Place& pla
   });
 }
 
-void RunView::AddUsage(const v1::Usage& more) {
-  v1::Usage* total = run_.mutable_usage();
-  const bool priced = more.has_nano_usd() && (total->requests() == 0 || total->has_nano_usd());
-  if (priced) {
-    total->set_nano_usd(total->nano_usd() + more.nano_usd());
-  } else {
-    total->clear_nano_usd();
-  }
-  total->set_requests(total->requests() + more.requests());
-  total->set_input_tokens(total->input_tokens() + more.input_tokens());
-  total->set_cache_read_tokens(total->cache_read_tokens() + more.cache_read_tokens());
-  total->set_cache_write_tokens(total->cache_write_tokens() + more.cache_write_tokens());
-  total->set_output_tokens(total->output_tokens() + more.output_tokens());
-  total->set_reasoning_tokens(total->reasoning_tokens() + more.reasoning_tokens());
-}
-
 void RunView::OnAttemptFinished(const v1::ExecutionEvent& event, const Place& place) {
   const v1::AttemptFinished& fact = event.attempt_finished();
-  if (fact.has_usage()) AddUsage(fact.usage());
+  if (fact.has_usage()) AddUsage(fact.usage(), run_.mutable_usage());
   place.Visit([&](auto* node) {
     v1::Attempt* attempt = FindAttempt(node->mutable_attempts(), fact.attempt());
     if (attempt == nullptr || attempt->has_finished_at()) return;

@@ -67,7 +67,6 @@ class RunView {
   void ApplyStep(const v1::ExecutionEvent& event, const Place& place);
   void OnForeachStarted(const v1::ForeachStarted& fact, const Place& place);
   void OnAttemptStarted(const v1::ExecutionEvent& event, const Place& place);
-  void AddUsage(const v1::Usage& more);
   void OnAttemptFinished(const v1::ExecutionEvent& event, const Place& place);
   void OnCacheHit(const v1::ExecutionEvent& event, const Place& place);
   // Tasks of `approve` steps (run_view_tasks.cc).

@@ -26,6 +26,8 @@
 #include "daemon/engine/log_writer.h"
 #include "daemon/engine/resolver.h"
 #include "daemon/engine/step_artifacts.h"
+#include "daemon/engine/survey.h"
+#include "daemon/engine/tally.h"
 #include "daemon/engine/turns.h"
 #include "daemon/ports/blob_store.h"
 #include "daemon/ports/clock.h"
@@ -136,6 +138,9 @@ class Engine {
   // called on the engine's thread.
   void LookAtTurns(const run::RunId& run, std::string tenant, std::string turn,
                    std::function<void(std::vector<TurnWait>)> done);
+  // The runs in memory that have been going on longest, and that have the most under way: at most
+  // `runs_max` (1 or more) of each. `done` is called on the engine's thread.
+  void LookAtRuns(size_t runs_max, std::function<void(Survey)> done);
   // Carries out what a person wishes (a RetryStep, SkipStep, DropStep, PauseRun, ResumePaused,
   // DecideTask, DelegateTask), once per request id: repeating it is Ok. Errors: as run/intervene.h
   // and run/approval.h; NotFound: no such run.
@@ -162,6 +167,7 @@ class Engine {
     bool draining = false;
   };
   Activity activity() const;
+  const Tally& tally() const { return tally_; }
   // Of the engine's thread; runs that only wait are elsewhere.
   size_t runs_in_memory() const { return runs_.size(); }
   std::vector<std::string> problems() const;
@@ -220,12 +226,17 @@ class Engine {
     std::string tenant, turn;
     std::function<void(std::vector<TurnWait>)> done;
   };
+  struct SurveyMessage {
+    size_t runs_max = 1;
+    std::function<void(Survey)> done;
+  };
   struct WrittenMessage {
     absl::Status status;
   };
   struct DrainMessage {};
-  using Message = std::variant<CommandMessage, StartMessage, AttemptMessage, LoadedMessage,
-                               ChildMessage, LookMessage, WrittenMessage, DrainMessage>;
+  using Message =
+      std::variant<CommandMessage, StartMessage, AttemptMessage, LoadedMessage, ChildMessage,
+                   LookMessage, SurveyMessage, WrittenMessage, DrainMessage>;
 
   // What has been decided and is not on disk yet.
   struct Mark {
@@ -277,6 +288,7 @@ class Engine {
   void Handle(LoadedMessage message);
   void Handle(const ChildMessage& message);
   void Handle(const LookMessage& message);
+  void Handle(const SurveyMessage& message);
   void Handle(const WrittenMessage& message);
   void Handle(DrainMessage message);
 
@@ -285,6 +297,7 @@ class Engine {
     std::string key, key_hash;
   };
   void Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh = {});
+  void Count(LiveRun& live, ports::RunStatus status, const std::vector<run::Event>& events);
   void Submit();
   // Nothing else is to be done until `batch`, a small one, is on disk.
   bool IsAlone(const Batch& batch) const;
@@ -380,6 +393,7 @@ class Engine {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::vector<std::string> problems_ ABSL_GUARDED_BY(mu_);
 
+  Tally tally_;
   std::atomic<uint64_t> runs_count_{0};
   std::atomic<uint64_t> attempts_count_{0};
   std::atomic<bool> draining_flag_{false};

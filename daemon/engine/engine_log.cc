@@ -57,7 +57,24 @@ ports::RunRow RowOf(const run::RunState& state, ports::RunStatus status, absl::T
 
 }  // namespace
 
+// What the facts change about the whole, before the row takes the new status.
+void Engine::Count(LiveRun& live, ports::RunStatus status, const std::vector<run::Event>& events) {
+  const absl::Time now = events.back().time;
+  if (events.front().seq == 1) {
+    tally_.Started(status, now);
+  } else if (status != live.row_status) {
+    tally_.Moved(live.row_status, status, now);
+  }
+  for (const run::Event& event : events) {
+    const auto* finished = std::get_if<run::AttemptFinished>(&event.fact);
+    // What a sub-flow spent was counted when it spent it.
+    if (finished != nullptr && finished->child_run.empty()) tally_.Spent(finished->usage, now);
+  }
+}
+
 void Engine::Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh) {
+  const ports::RunStatus status = RowStatus(run::RunStatusOf(live.state));
+  Count(live, status, events);
   ReleaseSlots(live, events);
   ReleaseTurns(live, events);
   live.artifacts.Forget(events);
@@ -86,7 +103,6 @@ void Engine::Record(LiveRun& live, std::vector<run::Event> events, NewRun fresh)
   }
   entry.events.insert(entry.events.end(), std::make_move_iterator(events.begin()),
                       std::make_move_iterator(events.end()));
-  const ports::RunStatus status = RowStatus(run::RunStatusOf(live.state));
   const absl::Time wake_at =
       status == ports::RunStatus::kWaiting || status == ports::RunStatus::kPaused
           ? NextWake(live.state)

@@ -17,6 +17,7 @@ constexpr size_t kPinnedMax = 1024;  // flows that recovery and loading hold on 
 absl::Status Engine::Recover() {
   absl::Status status = world_.events.ReadUnfinished(
       [this](const ports::RunRow& row, absl::StatusOr<std::vector<run::Event>> events) {
+        tally_.Found(row.status);
         RecoverTurn(row);
         if (row.status == ports::RunStatus::kWaiting) return RecoverParked(row);
         RecoverRun(row, std::move(events));

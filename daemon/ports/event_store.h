@@ -165,6 +165,9 @@ class EventStore {
   // Newest first.
   virtual absl::StatusOr<std::vector<DeadLetterRow>> ListDeadLetters(
       const DeadLetterQuery& query) const = 0;
+  // How many there are, counted up to `max`.
+  virtual absl::StatusOr<uint64_t> CountDeadLetters(const std::string& tenant,
+                                                    uint64_t max) const = 0;
   virtual absl::StatusOr<DeadLetterRow> GetDeadLetter(const std::string& tenant,
                                                       uint64_t number) const = 0;  // NotFound
 

@@ -34,7 +34,8 @@ struct TaskRow {
 struct TaskQuery {
   std::string tenant = "local";
   // Only tasks that one of these may decide ("user:ada", "group:editors"), and that "*" may; empty:
-  // all. What one of them has started is left out, unless it may decide that as well.
+  // all. What one of them has started is left out, unless it may decide that as well; so is a task
+  // whose vote one of them has handed on (and did not get back), in all of its rounds.
   std::vector<std::string> voters;
   uint64_t after = 0;  // tasks of higher number; for paging
   int limit = 50;

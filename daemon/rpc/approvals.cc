@@ -20,6 +20,7 @@
 #include "daemon/run/approval.h"
 #include "daemon/run/task.h"
 #include "flowspec/json_text.h"
+#include "proto/usage_sum.h"
 
 namespace beamline::rpc {
 namespace {
@@ -121,6 +122,7 @@ struct History {
   std::optional<run::TaskOpened> before;  // of the round before
   std::vector<std::pair<run::Event, run::TaskDecided>> decisions;
   std::vector<std::pair<run::Event, run::TaskDelegated>> delegations;
+  v1::Usage usage;  // of the run
 };
 
 bool IsAbout(const run::Fact& fact, uint64_t task) {
@@ -137,6 +139,14 @@ bool IsAbout(const run::Fact& fact, uint64_t task) {
       fact);
 }
 
+// In wire form, through the one place that knows how.
+v1::ExecutionEvent Wire(run::Event event) {
+  v1::ExecutionEvent wire;
+  event.seq = std::max<uint64_t>(event.seq, 1);
+  codec::ToWire(event, {}, &wire);
+  return wire;
+}
+
 absl::StatusOr<History> ReadHistory(const Backend& backend, const ports::TaskRow& row) {
   History history;
   uint64_t cursor = 0;
@@ -146,6 +156,10 @@ absl::StatusOr<History> ReadHistory(const Backend& backend, const ports::TaskRow
     if (!events.ok()) return events.status();
     if (events->empty()) return history;
     for (const run::Event& event : *events) {
+      const auto* finished = std::get_if<run::AttemptFinished>(&event.fact);
+      if (finished != nullptr && finished->usage != run::Usage()) {
+        proto::AddUsage(Wire(event).attempt_finished().usage(), &history.usage);
+      }
       if (!IsAbout(event.fact, row.task)) continue;
       if (std::holds_alternative<run::TaskOpened>(event.fact) && history.task.opened_seq > 0) {
         history.before = history.task.asked;
@@ -159,14 +173,6 @@ absl::StatusOr<History> ReadHistory(const Backend& backend, const ports::TaskRow
     }
     cursor = events->back().seq;
   }
-}
-
-// In wire form, through the one place that knows how.
-v1::ExecutionEvent Wire(run::Event event) {
-  v1::ExecutionEvent wire;
-  event.seq = std::max<uint64_t>(event.seq, 1);
-  codec::ToWire(event, {}, &wire);
-  return wire;
 }
 
 absl::Status Describe(const Backend& backend, const Caller& caller, uint64_t number,
@@ -213,6 +219,7 @@ absl::Status Describe(const Backend& backend, const Caller& caller, uint64_t num
   }
   wire->set_refusal(std::string(run::MayDecide(task, voter).message()));
   wire->set_own(run::IsInitiator(task, voter));
+  if (history->usage.requests() > 0) *wire->mutable_usage() = history->usage;
   if (const auto run = backend.events.GetRun(row->run); run.ok()) {
     if (auto flow = backend.events.GetFlow(run->flow_digest); flow.ok()) {
       response->set_flow_source(std::move(flow->source));

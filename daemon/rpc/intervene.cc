@@ -11,9 +11,11 @@
 #include "absl/strings/str_split.h"
 #include "daemon/codec/utf8.h"
 #include "daemon/engine/values.h"
+#include "daemon/rpc/folded_run.h"
 #include "daemon/rpc/narrator.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/start_run.h"
+#include "daemon/run/preview.h"
 #include "flowspec/digest.h"
 #include "flowspec/inputs.h"
 #include "flowspec/json_array.h"
@@ -94,10 +96,10 @@ absl::StatusOr<run::Value> InputsOf(const Backend& backend, const ports::RunRow&
   }
 }
 
-// The run's inputs with some of them changed.
-absl::StatusOr<run::Value> ChangedInputs(const Backend& backend, const ports::RunRow& row,
-                                         const std::string& changes) {
-  if (changes.empty()) return run::Value();
+// The run's inputs with some of them changed, as JSON; "" if none is.
+absl::StatusOr<std::string> ChangedInputs(const Backend& backend, const ports::RunRow& row,
+                                          const std::string& changes) {
+  if (changes.empty()) return std::string();
   const auto flow = FlowOf(backend, row);
   if (!flow.ok()) return flow.status();
   for (const flowspec::Input& input : (*flow)->flow().inputs) {
@@ -111,7 +113,7 @@ absl::StatusOr<run::Value> ChangedInputs(const Backend& backend, const ports::Ru
   if (!merged.ok()) return merged.status();
   flowspec::CheckedInputs checked = flowspec::CheckInputs((*flow)->flow(), *merged);
   if (!checked.violations.empty()) return RefuseInputs(checked.violations);
-  return engine::Spill(std::move(checked.json), backend.blobs);
+  return std::move(checked.json);
 }
 
 // The step that a path like "draft/write" or "enrich[17]" names; null if there is none.
@@ -139,6 +141,35 @@ absl::Status CheckOutput(const Backend& backend, const ports::RunRow& row, const
   if (problems.empty()) return absl::OkStatus();
   return InvalidField("output", absl::StrCat("is not what the step's `outputs` say: ",
                                              absl::StrJoin(problems, "; ")));
+}
+
+// What a retry would come to: decided by the core on a fold of the log, and not recorded.
+absl::Status Preview(const Backend& backend, const ports::RunRow& row,
+                     const v1::RetryRunRequest& request, const std::string& inputs,
+                     v1::RetryRunResponse* response) {
+  absl::StatusOr<FoldedRun> folded = FoldRun(backend, row);
+  if (!folded.ok()) return folded.status();
+  const run::RetryStep wish{{request.reason(), "", ""},
+                            request.step(),
+                            request.downstream(),
+                            request.failed_items(),
+                            inputs.empty() ? run::Value() : run::Value::Json(inputs)};
+  const auto preview = run::PreviewRetry(std::move(folded->state), wish, backend.clock.Now());
+  if (!preview.ok()) return RefuseWish(preview.status(), request.run_id(), request.step());
+  for (const run::Fact& fact : preview->facts) {
+    if (std::holds_alternative<run::RunReopened>(fact)) response->set_reopened(true);
+    const auto* step = std::get_if<run::StepRequeued>(&fact);
+    if (step != nullptr)
+      *(step->follows ? response->add_following() : response->add_steps()) = step->path;
+  }
+  for (const run::Kept& kept : preview->kept) {
+    v1::KeptResult* result = response->add_kept();
+    result->set_path(kept.path);
+    result->set_items(kept.items);
+  }
+  response->set_inputs(inputs);
+  response->set_status(ToWire(row.status));
+  return absl::OkStatus();
 }
 
 // Carries out a wish about a run that is there; `answer(changes, status)` fills the response.
@@ -235,7 +266,11 @@ void RetryRun(const Backend& backend, const Caller& caller, const v1::RetryRunRe
       checked = TooLarge("step", request.step().size(), kPathBytesMax);
     }
     if (!checked.ok()) return done(checked);
-    absl::StatusOr<run::Value> inputs = ChangedInputs(backend, *row, request.inputs());
+    absl::StatusOr<std::string> changed = ChangedInputs(backend, *row, request.inputs());
+    if (!changed.ok()) return done(changed.status());
+    if (request.dry_run()) return done(Preview(backend, *row, request, *changed, response));
+    absl::StatusOr<run::Value> inputs = run::Value();
+    if (!changed->empty()) inputs = engine::Spill(*std::move(changed), backend.blobs);
     if (!inputs.ok()) return done(inputs.status());
     run::RetryStep wish{InterventionOf(request.request_id(), request.reason(),
                                        {"retry", request.step(), request.downstream() ? "d" : "",

@@ -2,47 +2,27 @@
 // other does, with what it takes over.
 #include "daemon/rpc/replay_run.h"
 
-#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/engine/values.h"
+#include "daemon/rpc/folded_run.h"
 #include "daemon/rpc/intervene.h"
 #include "daemon/rpc/narrator.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/start_run.h"
-#include "daemon/run/evolve.h"
 #include "daemon/run/reuse.h"
 #include "flowspec/digest.h"
 
 namespace beamline::rpc {
 namespace {
 
-struct OldRun {
-  run::RunState state;
-  std::string flow_source;
-};
-
-absl::StatusOr<OldRun> Fold(const Backend& backend, const ports::RunRow& row) {
-  auto source = backend.events.GetFlow(row.flow_digest);
-  if (!source.ok()) return source.status();
-  const engine::FlowCache::Loaded loaded = backend.engine.flows().Load(source->source);
-  if (loaded.flow == nullptr) {
-    return absl::DataLossError("the flow of the run cannot be read any more");
-  }
-  const auto events = backend.events.Read(row.id, 0, std::numeric_limits<size_t>::max());
-  if (!events.ok()) return events.status();
-  OldRun old{run::RunState(loaded.flow->plan), std::move(source->source)};
-  for (const run::Event& event : *events) old.state = run::Evolve(std::move(old.state), event);
-  return old;
-}
-
 // The start of the new run as anybody might ask for it.
 absl::StatusOr<v1::StartRunRequest> StartOf(const Backend& backend, const Caller& caller,
                                             const v1::ReplayRunRequest& request,
-                                            const OldRun& old) {
+                                            const FoldedRun& old) {
   const run::RunStarted& before = old.state.start;
   v1::StartRunRequest start;
   start.set_request_id(request.request_id());
@@ -80,7 +60,7 @@ absl::StatusOr<engine::StartRequest> CheckReplay(const Backend& backend, const C
                                                  v1::ReplayRunResponse* response) {
   const absl::StatusOr<ports::RunRow> row = FindRun(backend, request.run_id());
   if (!row.ok()) return row.status();
-  const absl::StatusOr<OldRun> old = Fold(backend, *row);
+  const absl::StatusOr<FoldedRun> old = FoldRun(backend, *row);
   if (!old.ok()) return old.status();
   if (!run::IsTerminal(old->state.status) && !run::OnlyWaits(old->state)) {
     const char* message = "steps of the run are under way; wait until it is over, or cancel it";

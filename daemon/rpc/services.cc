@@ -12,6 +12,7 @@
 #include "beamline/v1/flow.grpc.pb.h"
 #include "beamline/v1/orchestrator.grpc.pb.h"
 #include "daemon/ports/mutex.h"
+#include "daemon/rpc/activity.h"
 #include "daemon/rpc/answer.h"
 #include "daemon/rpc/blob_feed.h"
 #include "daemon/rpc/check_flow.h"
@@ -420,6 +421,13 @@ class AdminService final : public v1::AdminService::CallbackService {
     return Answer(peers_, context, [&](const Caller&, const Done& done) {
       rpc::GetDaemonStatus(backend_, about_, response);
       done(absl::OkStatus());
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetActivity(Context* context, const v1::GetActivityRequest* request,
+                                        v1::GetActivityResponse* response) override {
+    return Answer(peers_, context, [&](const Caller&, Done done) {
+      rpc::GetActivity(backend_, about_, *request, response, std::move(done));
     });
   }
 

@@ -53,8 +53,13 @@ void WriteWorkers(const ports::WorkerPoolStatus& status, v1::ListWorkersResponse
   for (const ports::WorkerStatus& worker : status.workers) {
     WriteWorker(worker, response->add_workers());
   }
-  for (const ports::WorkerQueueStatus& queue : status.queues) {
-    v1::WorkerQueue* out = response->add_queues();
+  WriteQueues(status.queues, response->mutable_queues());
+}
+
+void WriteQueues(const std::vector<ports::WorkerQueueStatus>& queues,
+                 google::protobuf::RepeatedPtrField<v1::WorkerQueue>* wire) {
+  for (const ports::WorkerQueueStatus& queue : queues) {
+    v1::WorkerQueue* out = wire->Add();
     out->set_queue(queue.queue);
     out->set_task(queue.task);
     out->set_waiting(queue.waiting);

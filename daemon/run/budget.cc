@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "flowspec/money.h"
 
 namespace beamline::run {
 namespace {
@@ -25,14 +25,6 @@ void ForEachBudget(const RunState& state, NodeIndex node, const Visit& visit) {
 void Add(const Cost& more, Cost* to) {
   to->tokens += more.tokens;
   to->nano_usd += more.nano_usd;
-}
-
-std::string Dollars(int64_t nanos) {
-  const double usd = static_cast<double>(nanos) / kNanosPerDollar;
-  if (nanos != 0 && usd < 0.0001) return absl::StrFormat("$%.1g", usd);
-  std::string text = absl::StrFormat("$%.4f", usd);
-  for (int zeros = 0; zeros < 2 && text.back() == '0'; ++zeros) text.pop_back();
-  return text;
 }
 
 std::string Tokens(int64_t tokens) { return absl::StrCat(tokens, " tokens"); }
@@ -75,7 +67,7 @@ Error OverBudget(const RunState& state, NodeIndex node, const Cost& most,
     }
     if (budget.usd >= 0 && error.ok()) {
       short_of(std::llround(budget.usd * kNanosPerDollar), account.spent.nano_usd,
-               account.held.nano_usd, most.nano_usd, Dollars);
+               account.held.nano_usd, most.nano_usd, flowspec::Dollars);
     }
   });
   return error;

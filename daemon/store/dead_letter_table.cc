@@ -133,6 +133,17 @@ absl::StatusOr<std::optional<DeadLetterRow>> SelectDeadLetter(Connection& db,
   return ReadRow(*get);
 }
 
+absl::StatusOr<uint64_t> CountDeadLetters(Connection& db, const std::string& tenant, uint64_t max) {
+  auto count = db.Prepare(
+      "SELECT count(*) FROM (SELECT 1 FROM dead_letters INDEXED BY dead_letters_of_tenant "
+      "WHERE tenant = ?1 LIMIT ?2)",
+      {Param::Text(tenant), Param::Int(static_cast<int64_t>(max))});
+  if (!count.ok()) return count.status();
+  absl::StatusOr<bool> row = count->Step();
+  if (!row.ok()) return row.status();
+  return static_cast<uint64_t>(count->Int(0));
+}
+
 bool IsAtOrBelow(std::string_view path, std::string_view above) {
   return path.substr(0, above.size()) == above &&
          (path.size() == above.size() || path[above.size()] == '/' || path[above.size()] == '[');

@@ -105,6 +105,15 @@ absl::StatusOr<std::vector<ports::DeadLetterRow>> MemoryStore::ListDeadLetters(
   return rows;
 }
 
+absl::StatusOr<uint64_t> MemoryStore::CountDeadLetters(const std::string& tenant,
+                                                       uint64_t max) const {
+  ports::MutexLock lock(&mu_);
+  const auto count = std::count_if(letters_.begin(), letters_.end(), [&](const auto& letter) {
+    return runs_.at(letter.second.run).row.tenant == tenant;
+  });
+  return std::min(static_cast<uint64_t>(count), max);
+}
+
 absl::StatusOr<ports::DeadLetterRow> MemoryStore::GetDeadLetter(const std::string& tenant,
                                                                 uint64_t number) const {
   ports::MutexLock lock(&mu_);

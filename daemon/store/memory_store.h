@@ -39,6 +39,8 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry, public
                                                    const std::string& key) const override;
   absl::StatusOr<std::vector<ports::DeadLetterRow>> ListDeadLetters(
       const ports::DeadLetterQuery& query) const override;
+  absl::StatusOr<uint64_t> CountDeadLetters(const std::string& tenant,
+                                            uint64_t max) const override;
   absl::StatusOr<ports::DeadLetterRow> GetDeadLetter(const std::string& tenant,
                                                      uint64_t number) const override;
   absl::StatusOr<ports::FlowSource> GetFlow(const std::string& digest) const override;
@@ -113,6 +115,7 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry, public
     ports::TaskRow row;
     std::string barred;
     std::set<std::string> voters;
+    std::map<std::string, std::string> away;  // whose vote was handed on → to whom
   };
   std::map<uint64_t, StoredTask> tasks_ ABSL_GUARDED_BY(mu_);
   uint64_t last_task_ ABSL_GUARDED_BY(mu_) = 0;

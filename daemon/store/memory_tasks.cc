@@ -15,6 +15,7 @@ void MemoryStore::ApplyTasks(const ports::RunRow& row, absl::Span<const run::Eve
       StoredTask& task = tasks_[change.task];
       last_task_ = std::max(last_task_, change.task);
       if (change.opened || change.state) task.voters.clear();
+      if (change.state && *change.state != TaskState::kRevising) task.away.clear();
       if (change.opened) {
         task.row = *change.opened;
         task.row.run = row.id;
@@ -31,7 +32,13 @@ void MemoryStore::ApplyTasks(const ports::RunRow& row, absl::Span<const run::Eve
         task.row.escalated = true;
         task.row.until = *change.escalated_until;
       }
+      if (!change.handed_on_by.empty()) {
+        task.away.erase(change.voters.front());
+        task.away[change.handed_on_by] = change.voters.front();
+      }
       task.voters.insert(change.voters.begin(), change.voters.end());
+      if (!change.opened) continue;
+      for (const auto& [voter, to] : task.away) task.voters.insert(to);
     }
   }
 }
@@ -41,7 +48,10 @@ absl::StatusOr<std::vector<TaskRow>> MemoryStore::ListTasks(const ports::TaskQue
   const auto asked = [&](const StoredTask& task) {
     const auto& voters = query.voters;
     if (voters.empty()) return true;
-    if (std::find(voters.begin(), voters.end(), task.barred) != voters.end()) return false;
+    const bool barred = std::any_of(voters.begin(), voters.end(), [&](const std::string& voter) {
+      return voter == task.barred || task.away.contains(voter);
+    });
+    if (barred) return false;
     return task.voters.contains("*") ||
            std::any_of(voters.begin(), voters.end(),
                        [&](const std::string& voter) { return task.voters.contains(voter); });

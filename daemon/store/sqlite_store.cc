@@ -384,6 +384,13 @@ absl::StatusOr<std::vector<ports::DeadLetterRow>> SqliteStore::ListDeadLetters(
   return SelectDeadLetters((*reader)->db, query);
 }
 
+absl::StatusOr<uint64_t> SqliteStore::CountDeadLetters(const std::string& tenant,
+                                                       uint64_t max) const {
+  auto reader = readers_.Lend();
+  if (!reader.ok()) return reader.status();
+  return store::CountDeadLetters((*reader)->db, tenant, max);
+}
+
 absl::StatusOr<ports::DeadLetterRow> SqliteStore::GetDeadLetter(const std::string& tenant,
                                                                 uint64_t number) const {
   auto reader = readers_.Lend();

@@ -16,6 +16,10 @@ using ports::TaskState;
 constexpr const char* kStates[] = {"open",     "revising", "approved",
                                    "rejected", "expired",  "cancelled"};
 
+// Of a vote that was handed on there is a row in task_voters, too: whose it was with a `-` in
+// front, which no approver's name begins with, and in `barred` who has it now. It outlives the
+// rounds, as the delegation does.
+
 constexpr char kColumns[] =
     "task, run_id, tasks.tenant, flow_name, path, seq, state, title, round, max_rounds, quorum, "
     "approvals, initiator, opened_at, until, escalated, digest";
@@ -105,14 +109,18 @@ void BindTime(Statement& s, int parameter, absl::Time time) {
 // The numbers of the first open tasks that ask `voter`: a walk along the primary key.
 absl::Status AddTasksOf(Connection& db, const ports::TaskQuery& query, const std::string& voter,
                         std::vector<uint64_t>* tasks) {
-  std::string barred;
+  std::string barred, away;
   for (size_t i = 0; i < query.voters.size(); ++i) {
     absl::StrAppend(&barred, i > 0 ? ", ?" : "?", 5 + i);
+    absl::StrAppend(&away, i > 0 ? ", " : "", "'-' || ?", 5 + i);
   }
   auto list = db.Prepare(
-      absl::StrCat("SELECT task FROM task_voters WHERE tenant = ?1 AND voter = ?2 AND task > ?3 "
-                   "AND barred NOT IN (",
-                   barred, ") ORDER BY task LIMIT ?4"));
+      absl::StrCat("SELECT task FROM task_voters AS asked "
+                   "WHERE tenant = ?1 AND voter = ?2 AND task > ?3 AND barred NOT IN (",
+                   barred,
+                   ") AND NOT EXISTS (SELECT 1 FROM task_voters AS away WHERE away.tenant = ?1 "
+                   "AND away.task = asked.task AND away.voter IN (",
+                   away, ")) ORDER BY task LIMIT ?4"));
   if (!list.ok()) return list.status();
   list->BindText(1, query.tenant);
   list->BindText(2, voter);
@@ -160,7 +168,9 @@ std::vector<TaskChange> TaskChanges(const run::Event& event) {
     return {{.task = decided->task, .approvals = decided->approvals, .digest = decided->digest}};
   }
   if (const auto* delegated = std::get_if<run::TaskDelegated>(&event.fact)) {
-    return {{.task = delegated->task, .voters = {delegated->to}}};
+    return {{.task = delegated->task,
+             .voters = {delegated->to},
+             .handed_on_by = absl::StrCat("user:", delegated->voter)}};
   }
   if (const auto* escalated = std::get_if<run::TaskEscalated>(&event.fact)) {
     return {
@@ -196,7 +206,19 @@ absl::StatusOr<TaskWriter> TaskWriter::Prepare(Connection& db) {
       {&TaskWriter::add_voter_,
        "INSERT OR IGNORE INTO task_voters (tenant, voter, task, barred) "
        "SELECT tenant, ?2, ?1, barred FROM tasks WHERE task = ?1"},
-      {&TaskWriter::drop_voters_, "DELETE FROM task_voters WHERE task = ?1"},
+      {&TaskWriter::drop_voters_,
+       "DELETE FROM task_voters WHERE task = ?1 AND substr(voter, 1, 1) <> '-'"},
+      {&TaskWriter::drop_handed_, "DELETE FROM task_voters WHERE task = ?1"},
+      {&TaskWriter::add_handed_,
+       "INSERT OR IGNORE INTO task_voters (tenant, voter, task, barred) "
+       "SELECT away.tenant, away.barred, away.task, tasks.barred FROM task_voters AS away "
+       "JOIN tasks USING (task) WHERE task = ?1 AND substr(voter, 1, 1) = '-'"},
+      {&TaskWriter::hand_on_,
+       "INSERT OR REPLACE INTO task_voters (tenant, voter, task, barred) "
+       "SELECT tenant, '-' || ?2, task, ?3 FROM tasks WHERE task = ?1"},
+      {&TaskWriter::take_back_,
+       "DELETE FROM task_voters WHERE task = ?1 AND voter = '-' || ?2 AND tenant = "
+       "(SELECT tenant FROM tasks WHERE task = ?1)"},
       {&TaskWriter::drop_voters_of_run_,
        "DELETE FROM task_voters WHERE task IN (SELECT task FROM tasks WHERE run_no = ?1)"},
       {&TaskWriter::delete_, "DELETE FROM tasks WHERE run_no = ?1"},
@@ -221,8 +243,10 @@ absl::Status TaskWriter::Write(int64_t run_no, absl::Span<const run::Event> even
 absl::Status TaskWriter::Write(int64_t run_no, const TaskChange& change) {
   const auto task = static_cast<int64_t>(change.task);
   if (change.opened || change.state) {
-    drop_voters_.BindInt(1, task);
-    if (absl::Status s = drop_voters_.Run(); !s.ok()) return s;
+    const bool over = change.state && *change.state != TaskState::kRevising;
+    Statement& drop = over ? drop_handed_ : drop_voters_;
+    drop.BindInt(1, task);
+    if (absl::Status s = drop.Run(); !s.ok()) return s;
   }
   if (change.opened) {
     if (absl::Status s = Open(run_no, change); !s.ok()) return s;
@@ -243,7 +267,22 @@ absl::Status TaskWriter::Write(int64_t run_no, const TaskChange& change) {
     BindTime(escalate_, 2, *change.escalated_until);
     if (absl::Status s = escalate_.Run(); !s.ok()) return s;
   }
+  if (!change.handed_on_by.empty()) {
+    if (absl::Status s = HandOn(change); !s.ok()) return s;
+  }
   return AddVoters(change);
+}
+
+absl::Status TaskWriter::HandOn(const TaskChange& change) {
+  const auto task = static_cast<int64_t>(change.task);
+  const std::string& to = change.voters.front();
+  take_back_.BindInt(1, task);
+  take_back_.BindText(2, to);
+  if (absl::Status s = take_back_.Run(); !s.ok()) return s;
+  hand_on_.BindInt(1, task);
+  hand_on_.BindText(2, change.handed_on_by);
+  hand_on_.BindText(3, to);
+  return hand_on_.Run();
 }
 
 absl::Status TaskWriter::Open(int64_t run_no, const TaskChange& change) {
@@ -270,7 +309,9 @@ absl::Status TaskWriter::AddVoters(const TaskChange& change) {
     add_voter_.BindText(2, voter);
     if (absl::Status s = add_voter_.Run(); !s.ok()) return s;
   }
-  return absl::OkStatus();
+  if (!change.opened) return absl::OkStatus();
+  add_handed_.BindInt(1, static_cast<int64_t>(change.task));
+  return add_handed_.Run();
 }
 
 absl::Status TaskWriter::DeleteRun(int64_t run_no) {

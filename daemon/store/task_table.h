@@ -21,6 +21,7 @@ struct TaskChange {
   std::optional<ports::TaskRow> opened;  // run, tenant and flow_name are left for the store
   std::string barred;                    // with `opened`: may not decide, "" = nobody
   std::vector<std::string> voters;       // who may decide from now on, too; with `opened`: who may
+  std::string handed_on_by;  // who may not any more: `voters` is one, and has their vote
   std::optional<ports::TaskState> state;
   std::optional<int32_t> approvals;  // with `digest`
   std::string digest;
@@ -40,8 +41,10 @@ class TaskWriter {
   absl::Status Write(int64_t run_no, const TaskChange& change);
   absl::Status Open(int64_t run_no, const TaskChange& change);
   absl::Status AddVoters(const TaskChange& change);
+  absl::Status HandOn(const TaskChange& change);
 
   Statement open_, state_, approvals_, escalate_, add_voter_, drop_voters_;
+  Statement hand_on_, take_back_, drop_handed_, add_handed_;
   Statement drop_voters_of_run_, delete_;
 };
 

@@ -4,14 +4,17 @@ Each test types into an interactive bash on a pseudo-terminal, in a directory an
 own.
 """
 
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 from pathlib import Path
@@ -172,6 +175,38 @@ class Terminal(unittest.TestCase):
         self.expect("code=0")
         self.type("beamline wait @latest -o json --jq .outputs.words\n")
         self.expect("7\r\n")
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def test_top_counts_along_fits_the_screen_and_ends_by_q(self):
+        self.resize(24, 80)
+        self.type("beamline submit slow.flow.yaml -q; beamline top; echo \"code=$?\"\n")
+        self.expect("1 running, 0 waiting")
+        self.expect("OLDEST")
+        self.resize(6, 30)
+        shown = self.expect("total ")
+        self.assertIn(b"\x1b[2J", shown)  # what the terminal made of the old lines is gone
+        self.assertNotIn(b"OLDEST", shown.split(b"\x1b[2J")[-1])
+        self.resize(24, 80)
+        self.expect("OLDEST")
+        self.type("q")
+        shown = self.expect("code=0")
+        self.assertGreater(shown.rfind(SHOW), shown.rfind(HIDE))
+
+    def test_many_runs_are_cancelled_when_somebody_says_yes(self):
+        self.type("for i in 1 2; do beamline submit slow.flow.yaml -q; done\n")
+        self.expect("ready> ")
+        self.type("beamline cancel --flow slow; echo \"code=$?\"\n")
+        self.expect("cancel 2 runs? [y/N] ")
+        self.type("n\n")
+        self.expect("nothing was changed")
+        self.expect("code=2")
+        self.type("beamline cancel --flow slow; echo \"code=$?\"\n")
+        self.expect("cancel 2 runs? [y/N] ")
+        self.type("y\n")
+        self.expect("2 runs being cancelled")
+        self.expect("code=0")
 
     def test_a_dumb_terminal_gets_plain_lines(self):
         self.type("TERM=dumb beamline run ask.flow.yaml -i count=3 -i token=t\n")

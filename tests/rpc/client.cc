@@ -177,6 +177,12 @@ absl::StatusOr<v1::GetDaemonStatusResponse> Client::Status() {
   return Stubs::Call(*stubs_->admin, &Stubs::Admin::GetDaemonStatus, v1::GetDaemonStatusRequest());
 }
 
+absl::StatusOr<v1::GetActivityResponse> Client::Activity(int runs_max) {
+  v1::GetActivityRequest request;
+  request.set_runs_max(runs_max);
+  return Stubs::Call(*stubs_->admin, &Stubs::Admin::GetActivity, request);
+}
+
 absl::Status Client::Shutdown(absl::Duration grace) {
   v1::ShutdownRequest request;
   request.set_grace_ms(absl::ToInt64Milliseconds(grace));

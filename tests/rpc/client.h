@@ -45,6 +45,7 @@ class Client {
   absl::Status DeleteFlow(const std::string& name, const std::string& request_id = "");
   absl::StatusOr<v1::PingResponse> Ping();
   absl::StatusOr<v1::GetDaemonStatusResponse> Status();
+  absl::StatusOr<v1::GetActivityResponse> Activity(int runs_max = 0);
   absl::Status Shutdown(absl::Duration grace);
 
   // `each` answers false to end the stream from this side.

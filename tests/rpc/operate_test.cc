@@ -2,6 +2,7 @@
 // same answer each time.
 #include <doctest/doctest.h>
 
+#include "absl/time/clock.h"
 #include "tests/rpc/beamlined.h"
 #include "tests/rpc/client.h"
 
@@ -78,6 +79,70 @@ TEST_CASE_FIXTURE(Fixture, "what cannot be retried is refused with its reason") 
   request.set_inputs("");
   request.set_request_id(std::string(1000, 'x'));
   CHECK(ReasonOf(client.Retry(request).status()) == "REQUEST_TOO_LARGE");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a dry run of a retry answers as the retry does, and writes nothing") {
+  REQUIRE(listens);
+  v1::RetryRunRequest request = RetryOf(Failed(), "");
+  const size_t events = client.AllEvents(request.run_id()).size();
+  request.set_inputs("{\"code\":0}");
+  request.set_dry_run(true);
+  const auto plan = client.Retry(request);
+  REQUIRE(plan.ok());
+  CHECK(plan->status() == v1::STATUS_FAILED);
+  CHECK(plan->reopened());
+  CHECK(plan->inputs() == "{\"code\":0}");
+  REQUIRE(plan->kept_size() == 1);
+  CHECK(plan->kept(0).path() == "good");
+  CHECK(client.AllEvents(request.run_id()).size() == events);
+  CHECK(client.Get(request.run_id())->run().status() == v1::STATUS_FAILED);
+
+  request.set_dry_run(false);
+  const auto retry = client.Retry(request);
+  REQUIRE(retry.ok());
+  CHECK(retry->kept().empty());
+  CHECK(std::vector(retry->steps().begin(), retry->steps().end()) ==
+        std::vector(plan->steps().begin(), plan->steps().end()));
+  CHECK(std::vector(retry->following().begin(), retry->following().end()) ==
+        std::vector(plan->following().begin(), plan->following().end()));
+
+  request.set_dry_run(true);
+  request.set_step("good");
+  CHECK(ReasonOf(client.Retry(request).status()) == "NOT_POSSIBLE");
+  request.set_step("nothing");
+  CHECK(ReasonOf(client.Retry(request).status()) == "STEP_NOT_FOUND");
+}
+
+TEST_CASE_FIXTURE(Fixture, "the daemon says what goes on, and what the last hour brought") {
+  REQUIRE(listens);
+  const auto idle = client.Activity();
+  REQUIRE(idle.ok());
+  CHECK(idle->running() == 0);
+  CHECK(idle->oldest().empty());
+  Failed();
+  const auto running =
+      client.StartFlow("beamline: flow/v1\nname: slow\nsteps:\n  - {id: nap, run: 'sleep 1000'}\n");
+  REQUIRE(running.ok());
+  v1::GetActivityResponse busy;
+  for (int i = 0; i < 500 && busy.slots_busy() == 0; ++i) {
+    busy = *client.Activity(5);
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  CHECK(busy.running() == 1);
+  CHECK(busy.slots_busy() == 1);
+  CHECK(busy.attempts() == 1);
+  CHECK(busy.dead_letters() == 1);
+  CHECK(busy.tasks_open() == 0);
+  CHECK(busy.total().started() == 2);
+  CHECK(busy.total().failed() == 1);
+  CHECK(busy.last_minute().failed() == 1);
+  CHECK(busy.last_hour().started() == 2);
+  REQUIRE(busy.oldest_size() == 1);
+  CHECK(busy.oldest(0).run_id() == *running);
+  CHECK(busy.oldest(0).flow() == "slow");
+  CHECK(busy.busiest_size() == 1);
+  CHECK(ReasonOf(client.Activity(-1).status()) == "ARGUMENT_INVALID");
+  CHECK(client.Cancel(*running, true).ok());
 }
 
 TEST_CASE_FIXTURE(Fixture, "letters are retried in bulk, and each tells what came of it") {

@@ -330,6 +330,9 @@ TEST_CASE_TEMPLATE("dead letters come and go with the events that say so", Store
   CHECK(Paths(store, {.error_kind = "unknown"}) == Paths_{"pay", "each[3]"});
   CHECK(Paths(store, {.flow_name = "another"}).empty());
   CHECK(Paths(store, {.tenant = "another"}).empty());
+  CHECK(*store->CountDeadLetters("local", 100) == 5);
+  CHECK(*store->CountDeadLetters("local", 3) == 3);
+  CHECK(*store->CountDeadLetters("another", 100) == 0);
 
   // Page by page.
   auto first = store->ListDeadLetters({.limit = 2});

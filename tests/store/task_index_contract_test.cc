@@ -155,6 +155,35 @@ TEST_CASE_TEMPLATE("votes that are handed on, and tasks that escalate, reach oth
   CHECK(Names(store, lead) == "");
 }
 
+TEST_CASE_TEMPLATE("who has handed a vote on is not asked, in any round, until it comes back",
+                   Store, InMemory, OnDisk) {
+  Store store;
+  Ask(store, 1, Opened(1, {"user:ada", "group:editors"}));
+  Ask(store, 2, Opened(2));
+  const ports::TaskQuery ada{.voters = {"user:ada", "group:editors"}}, bob{.voters = {"user:bob"}},
+      eve{.voters = {"user:eve", "group:editors"}};
+  Tell(store, 1, 2, run::TaskDelegated{"review", 1, "ada", "user:bob"});
+  CHECK(Names(store, ada) == "t2");
+  CHECK(Names(store, bob) == "t1 t2");
+  CHECK(Names(store, eve) == "t1 t2");
+
+  run::StepsRewound rewound{.path = "review", .steps = {"review"}, .tasks = {1}};
+  Tell(store, 1, 3, rewound);
+  CHECK(Names(store, bob) == "t2");
+  run::TaskOpened again = Opened(1, {"user:ada", "group:editors"});
+  again.round = 2;
+  Tell(store, 1, 4, again);
+  CHECK(Names(store, ada) == "t2");
+  CHECK(Names(store, bob) == "t1 t2");
+
+  Tell(store, 1, 5, run::TaskDelegated{"review", 1, "bob", "user:ada"});
+  CHECK(Names(store, ada) == "t1 t2");
+  CHECK(Names(store, bob) == "t2");
+  Tell(store, 1, 6, run::TaskClosed{"review", 1, run::TaskOutcome::kApproved, {}});
+  CHECK(Names(store, ada) == "t2");
+  CHECK(Names(store, bob) == "t2");
+}
+
 TEST_CASE_TEMPLATE("a number is never given twice, and goes with its run", Store, InMemory,
                    OnDisk) {
   Store store;
