@@ -85,7 +85,7 @@ void Engine::Step(absl::Duration wait) {
   Submit();
 }
 
-void Engine::Command(const run::RunId& run, std::string actor, decltype(run::Command::wish) wish,
+void Engine::Command(const run::RunId& run, std::string actor, run::Wish wish,
                      std::function<void(absl::Status)> done) {
   Post(CommandMessage{run, {std::move(actor), 0, std::move(wish)}, std::move(done), nullptr});
 }
@@ -108,7 +108,7 @@ void Engine::ReleaseStep(const run::RunId& run, std::string actor, std::string p
   Command(run, std::move(actor), run::ReleaseStep{std::move(path)}, std::move(done));
 }
 
-void Engine::Intervene(const run::RunId& run, std::string actor, decltype(run::Command::wish) wish,
+void Engine::Intervene(const run::RunId& run, std::string actor, run::Wish wish,
                        std::function<void(absl::Status)> done) {
   Command(run, std::move(actor), std::move(wish), std::move(done));
 }

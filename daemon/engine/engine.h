@@ -144,7 +144,7 @@ class Engine {
   // Carries out what a person wishes (a RetryStep, SkipStep, DropStep, PauseRun, ResumePaused,
   // DecideTask, DelegateTask), once per request id: repeating it is Ok. Errors: as run/intervene.h
   // and run/approval.h; NotFound: no such run.
-  void Intervene(const run::RunId& run, std::string actor, decltype(run::Command::wish) wish,
+  void Intervene(const run::RunId& run, std::string actor, run::Wish wish,
                  std::function<void(absl::Status)> done);
   // As EventStore::DeleteRun.
   void DeleteRun(const run::RunId& run, std::function<void(absl::Status)> done);
@@ -280,7 +280,7 @@ class Engine {
   bool AnswerRepeated(StartMessage& message);
   void Remember(const std::string& name, const run::RunId& run, std::string hash);
   absl::Status TakeTurn(const StartMessage& message, run::RunStarted* start);
-  void Command(const run::RunId& run, std::string actor, decltype(run::Command::wish) wish,
+  void Command(const run::RunId& run, std::string actor, run::Wish wish,
                std::function<void(absl::Status)> done);
   void Handle(CommandMessage message);
   void Handle(StartMessage message);

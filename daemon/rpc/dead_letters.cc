@@ -91,7 +91,7 @@ class Bulk : public std::enable_shared_from_this<Bulk> {
  public:
   using Letters = google::protobuf::RepeatedPtrField<v1::DeadLetterRef>;
   using Results = google::protobuf::RepeatedPtrField<v1::DeadLetterResult>;
-  using Wish = std::function<decltype(run::Command::wish)(const v1::DeadLetterRef&)>;
+  using Wish = std::function<run::Wish(const v1::DeadLetterRef&)>;
 
   Bulk(const Backend& backend, std::string actor, const Letters& letters, Results* results,
        Wish wish, Done done)
@@ -218,7 +218,7 @@ void RetryDeadLetters(const Backend& backend, const Caller& caller,
                       const v1::RetryDeadLettersRequest& request,
                       v1::RetryDeadLettersResponse* response, Done done) {
   if (absl::Status checked = CheckBulk(request); !checked.ok()) return done(checked);
-  const auto wish = [&request](const v1::DeadLetterRef& letter) -> decltype(run::Command::wish) {
+  const auto wish = [&request](const v1::DeadLetterRef& letter) -> run::Wish {
     return run::RetryStep{WhyOf(request, letter, "retry", request.downstream()), letter.step(),
                           request.downstream()};
   };
@@ -231,7 +231,7 @@ void DropDeadLetters(const Backend& backend, const Caller& caller,
                      const v1::DropDeadLettersRequest& request,
                      v1::DropDeadLettersResponse* response, Done done) {
   if (absl::Status checked = CheckBulk(request); !checked.ok()) return done(checked);
-  const auto wish = [&request](const v1::DeadLetterRef& letter) -> decltype(run::Command::wish) {
+  const auto wish = [&request](const v1::DeadLetterRef& letter) -> run::Wish {
     return run::DropStep{WhyOf(request, letter, "drop", false), letter.step()};
   };
   std::make_shared<Bulk>(backend, caller.actor, request.letters(), response->mutable_results(),

@@ -175,12 +175,12 @@ absl::Status Preview(const Backend& backend, const ports::RunRow& row,
 // Carries out a wish about a run that is there; `answer(changes, status)` fills the response.
 template <class Answer>
 void Carry(const Backend& backend, const Caller& caller, const ports::RunRow& row,
-           decltype(run::Command::wish) wish, const std::string& request_id, std::string step,
-           Answer answer, Done done) {
+           const run::Wish& wish, const std::string& request_id, std::string step, Answer answer,
+           Done done) {
   backend.engine.Intervene(
-      row.id, caller.actor, std::move(wish),
+      row.id, caller.actor, wish,
       [&backend, row, request_id, step = std::move(step), answer,
-       done = std::move(done)](absl::Status status) {
+       done = std::move(done)](const absl::Status& status) {
         backend.reads.Do([&backend, row, request_id, step, answer, done, status] {
           if (!status.ok()) return done(RefuseWish(status, row.id.ToString(), step));
           const auto now = backend.events.GetRun(row.id);
@@ -278,7 +278,7 @@ void RetryRun(const Backend& backend, const Caller& caller, const v1::RetryRunRe
                         request.step(), request.downstream(), request.failed_items(),
                         *std::move(inputs)};
     Carry(
-        backend, caller, *row, std::move(wish), request.request_id(), request.step(),
+        backend, caller, *row, wish, request.request_id(), request.step(),
         [response](const Changes& changes, v1::Status status) {
           response->set_status(status);
           response->mutable_steps()->Add(changes.steps.begin(), changes.steps.end());
@@ -307,7 +307,7 @@ void SkipStep(const Backend& backend, const Caller& caller, const v1::SkipStepRe
         InterventionOf(request.request_id(), request.reason(), {"skip", request.step(), output}),
         request.step(), *std::move(value)};
     Carry(
-        backend, caller, *row, std::move(wish), request.request_id(), request.step(),
+        backend, caller, *row, wish, request.request_id(), request.step(),
         [response](const Changes& changes, v1::Status status) {
           response->set_status(status);
           response->mutable_following()->Add(changes.following.begin(), changes.following.end());
@@ -332,7 +332,7 @@ void PauseRun(const Backend& backend, const Caller& caller, const v1::PauseRunRe
     }
     run::PauseRun wish{InterventionOf(request.request_id(), request.reason(), {"pause"})};
     Carry(
-        backend, caller, *row, std::move(wish), request.request_id(), "",
+        backend, caller, *row, wish, request.request_id(), "",
         [response](const Changes&, v1::Status status) { response->set_status(status); }, done);
   });
 }

@@ -25,7 +25,7 @@ steps:
   - {id: mail, run: 'true'}
 )";
 
-using Wish = decltype(run::Command::wish);
+using Wish = run::Wish;
 
 absl::Status Intervene(Bench& bench, const run::RunId& id, Wish wish) {
   absl::Status answer = absl::UnknownError("none yet");

@@ -29,7 +29,7 @@ steps:
   - {id: b, run: 'true'}
 )";
 
-absl::Status Refusal(RunState& state, decltype(Command::wish) wish, absl::Duration at = {}) {
+absl::Status Refusal(RunState& state, Wish wish, absl::Duration at = {}) {
   const std::string before = Dump(state);
   absl::Status status = Advance(state, {"system", 0, std::move(wish)}, TestStart() + at).status();
   CHECK(Dump(state) == before);  // a refused command leaves no trace

@@ -21,7 +21,7 @@ finally:
   - {id: clean, run: 'true'}
 )";
 
-void Do(RunState& state, decltype(Command::wish) wish) {
+void Do(RunState& state, Wish wish) {
   const auto events = Advance(state, {"system", 0, std::move(wish)}, TestStart());
   REQUIRE_MESSAGE(events.ok(), events.status().message());
 }

@@ -104,7 +104,7 @@ class Player {
     return cost;
   }
 
-  decltype(Command::wish) Wish(const Line& line) {
+  beamline::run::Wish Wish(const Line& line) {
     if (line.verb == "start") {
       StartRun wish;
       wish.start.flow_name = state_->plan->flow->name;
@@ -121,7 +121,7 @@ class Player {
       return DelegateTask{line.path, Number(line), "user:" + line.outcome, "", VoterOf(line)};
     }
     if (line.verb == "admit") return AdmitRun{};
-    if (std::optional<decltype(Command::wish)> wish = OperatorWish(line)) return *wish;
+    if (std::optional<beamline::run::Wish> wish = OperatorWish(line)) return *wish;
     if (line.verb == "release") return ReleaseStep{line.path};
     if (line.verb == "cancel") return CancelRun{"no longer wanted", line.path == "force"};
     if (line.verb == "fire") {
@@ -154,7 +154,7 @@ class Player {
 
   // "retry", "retry build downstream", "skip pay output=1", "drop pay", "pause", "resume"; an
   // option `request=ID` names the request.
-  static std::optional<decltype(Command::wish)> OperatorWish(const Line& line) {
+  static std::optional<beamline::run::Wish> OperatorWish(const Line& line) {
     const bool request = line.option_key == "request";
     const Intervention why{"", request ? line.option_value : "", line.path};
     if (line.verb == "retry") {
