@@ -185,9 +185,11 @@ struct Verb {
 using Send = std::function<absl::StatusOr<std::vector<v1::DeadLetterResult>>(
     const std::vector<v1::DeadLetterRef>&)>;
 
-// Sends the letters in portions, tells what was refused, and returns the exit code.
+// Sends the letters in portions, tells what was refused, and returns the exit code: that of the
+// first refusal, if nothing was done.
 int Carry(const Context& context, const Letters& letters, const Verb& verb, const Send& send) {
   size_t done = 0, refused = 0;
+  int refusal = kExitOk;
   for (size_t begin = 0; begin < letters.size(); begin += kPageMax) {
     std::vector<v1::DeadLetterRef> refs;
     for (size_t i = begin; i < std::min(letters.size(), begin + kPageMax); ++i) {
@@ -206,23 +208,26 @@ int Carry(const Context& context, const Letters& letters, const Verb& verb, cons
         ++done;
         continue;
       }
-      ++refused;
+      if (refused++ == 0) {
+        refusal = ExitCodeFor({static_cast<absl::StatusCode>(result.code()), result.message()});
+      }
       Warn(context,
            absl::StrCat(letters[begin + i].id(), "  ", ShortId(result.letter().run_id()), " ",
                         Printable(result.letter().step()), ": ", Printable(result.message())));
     }
   }
+  const int outcome = refused > 0 && done > 0 ? kExitFailed : refusal;
   if (context.wants_data()) {
     const int code =
         PrintData(context, absl::StrCat("{\"done\":", done, ",\"refused\":", refused, "}"));
-    return code != kExitOk ? code : refused == 0 ? kExitOk : kExitFailed;
+    return code != kExitOk ? code : outcome;
   }
   const std::string id = letters.size() == 1 ? ShortId(letters[0].run_id()) : "";
   Hint(context, absl::StrCat(done, done == 1 ? " step " : " steps ", verb.done,
                              refused > 0 ? absl::StrCat(", ", refused, " refused") : "", "\n→ ",
                              id.empty() ? "beamline runs list" : absl::StrCat("beamline tail ", id),
                              " · beamline dlq list"));
-  return refused == 0 ? kExitOk : kExitFailed;
+  return outcome;
 }
 
 // What `dlq retry` and `dlq drop` have in common; `send` gets the client.
