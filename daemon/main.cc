@@ -376,7 +376,7 @@ class Daemon {
     return notifier_->Load(config_.notify, [this](const notify::Rule& rule) {
       return rule.command.empty()
                  ? notify::MakeWebhookCourier(rule, *http_client_, "beamline/" BEAMLINE_VERSION)
-                 : notify::MakeCommandCourier(rule, config_.data_dir + "/notify/" + rule.name,
+                 : notify::MakeCommandCourier(rule, config_.data_dir + "/notify-" + rule.name,
                                               *blobs_);
     });
   }
