@@ -226,7 +226,7 @@ std::vector<Command> DeadLetters() {
             {.name = "downstream", .help = "what succeeded behind the steps runs again, too"},
             Reason()}),
        .examples = {{"All of a flow", "beamline dlq retry --flow enrich --all"}},
-       .exits = {kExitFailed, kExitNotFound, kExitUnreachable},
+       .exits = {kExitFailed, kExitNotFound, kExitConflict, kExitUnreachable},
        .handler = DlqRetry},
       {.name = "dlq drop",
        .group = kGroup,
@@ -236,7 +236,7 @@ std::vector<Command> DeadLetters() {
            "its end.",
        .positionals = {Letters()},
        .flags = Filters({{.name = "all", .help = "all that fit the other flags"}, Reason()}),
-       .exits = {kExitFailed, kExitNotFound, kExitUnreachable},
+       .exits = {kExitFailed, kExitNotFound, kExitConflict, kExitUnreachable},
        .handler = DlqDrop},
   };
 }

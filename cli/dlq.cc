@@ -190,7 +190,8 @@ int Carry(const Context& context, const Letters& letters, const BulkWords& words
       }
       report.Refused(absl::StrCat(letters[begin + i].id(), "  ", ShortId(result.letter().run_id()),
                                   " ", Printable(result.letter().step())),
-                     Printable(result.message()), kExitFailed);
+                     Printable(result.message()),
+                     ExitCodeFor({static_cast<absl::StatusCode>(result.code()), result.message()}));
     }
   }
   const std::string id = letters.size() == 1 ? ShortId(letters[0].run_id()) : "";

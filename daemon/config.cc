@@ -20,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "daemon/model_config.h"
+#include "daemon/notify_config.h"
 #include "flowspec/reader.h"
 #include "flowspec/yaml.h"
 
@@ -252,12 +253,13 @@ class Loader {
     if (!root->is_map()) return wrong({1, 1}, "a configuration is a map of settings");
     std::vector<std::string> keys;
     for (const Setting& setting : kSettings) keys.emplace_back(setting.key);
-    keys.insert(keys.end(), {"groups", "providers", "routes", "workers"});
+    keys.insert(keys.end(), {"groups", "notify", "providers", "routes", "workers"});
     for (const auto& [key, value] : root->entries) {
-      if (key->text == "providers" || key->text == "routes") {
-        const std::optional<ConfigProblem> problem = key->text == "providers"
-                                                         ? ReadProviders(*value, &config_.models)
-                                                         : ReadRoutes(*value, &config_.models);
+      if (key->text == "providers" || key->text == "routes" || key->text == "notify") {
+        const std::optional<ConfigProblem> problem =
+            key->text == "notify"      ? ReadNotify(*value, &config_.notify)
+            : key->text == "providers" ? ReadProviders(*value, &config_.models)
+                                       : ReadRoutes(*value, &config_.models);
         if (problem) return wrong(flowspec::SpanOf(*problem->node, text, lines), problem->what);
         continue;
       }

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "daemon/exec/llm_provider.h"
 #include "daemon/log.h"
+#include "daemon/notify/rule.h"
 
 namespace beamline::flowspec {
 struct Node;
@@ -38,6 +39,7 @@ struct Config {
   std::string http_proxy;                    // a URL; empty: none
   std::string http_ca_file;                  // PEM; empty: the system's alone
   exec::LlmProviders models;                 // `providers` and `routes`, of the file only
+  std::vector<notify::Rule> notify;          // likewise: who is told of what happens
 
   std::string listen;                     // "HOST:PORT" of the network; empty: not served
   std::string tls_cert, tls_key, tls_ca;  // PEM files, absolute; all or none

@@ -32,11 +32,12 @@
 #include "daemon/exec/system_clock.h"
 #include "daemon/exec/worker_executor.h"
 #include "daemon/log.h"
-#include "daemon/notify.h"
+#include "daemon/notify/notifier.h"
 #include "daemon/rpc/server.h"
 #include "daemon/rpc/worker_dialer.h"
 #include "daemon/run_log.h"
 #include "daemon/schedule/scheduler.h"
+#include "daemon/service_manager.h"
 #include "daemon/startup_pages.h"
 #include "daemon/store/blob_store.h"
 #include "daemon/store/memory_blob_store.h"
@@ -120,19 +121,30 @@ void LogLateResult(const exec::LateResult& late) {
        {"output_sha256", late.output_sha256}});
 }
 
+// An error quotes what a receiver said, never what it was told.
+void LogTrouble(const notify::Trouble& trouble) {
+  Log(LogLevel::kWarn, trouble.given_up ? "notify: given up" : "notify: not delivered",
+      {{"sink", trouble.sink},
+       {"occasion", notify::IdOf(trouble.occasion)},
+       {"error", trouble.error},
+       {"tries", trouble.tries},
+       {"given_up", static_cast<int64_t>(trouble.given_up_count)},
+       {"next_try_s", absl::ToInt64Seconds(trouble.next_try)}});
+}
+
 class Daemon {
  public:
   explicit Daemon(Config config) : config_(std::move(config)) {}
 
   int Run() {
     StartLog(config_.log_level);
-    const std::string notify_socket = Variable("NOTIFY_SOCKET");
+    const std::string service_socket = Variable("NOTIFY_SOCKET");
     unsetenv("NOTIFY_SOCKET");  // steps are not the service
     if (absl::Status status = Open(); !status.ok()) return Fail(status);
     if (absl::Status status = StartWork(); !status.ok()) return Fail(status);
-    Notify(notify_socket, "READY=1");
+    TellServiceManager(service_socket, "READY=1");
     AwaitEnd();
-    Notify(notify_socket, "STOPPING=1");
+    TellServiceManager(service_socket, "STOPPING=1");
     End();
     return 0;
   }
@@ -176,6 +188,7 @@ class Daemon {
     auto store = std::make_unique<store::MemoryStore>();
     registry_ = store.get();
     tasks_ = store.get();
+    followed_ = store.get();
     store_ = std::move(store);
     blobs_ = std::make_unique<store::MemoryBlobStore>();
     vault_ = std::make_unique<store::MemoryVault>();
@@ -191,6 +204,7 @@ class Daemon {
     if (!vault.ok()) return vault.status();
     registry_ = store->get();
     tasks_ = store->get();
+    followed_ = store->get();
     store_ = *std::move(store);
     blobs_ = *std::move(blobs);
     // A crash between a run's end and this forgetting leaves what nobody will ask for again.
@@ -259,6 +273,7 @@ class Daemon {
     if (absl::Status recovered = engine_->Recover(); !recovered.ok()) return recovered;
     MakeScheduler(work_dir);
     if (absl::Status loaded = scheduler_->Load(); !loaded.ok()) return loaded;
+    if (absl::Status loaded = LoadNotifier(); !loaded.ok()) return loaded;
     Log(LogLevel::kInfo, "started",
         {{"version", BEAMLINE_VERSION},
          {"pid", getpid()},
@@ -273,6 +288,7 @@ class Daemon {
     ReleaseStartupPages();
     engine_->Start();
     scheduler_->Start();
+    notifier_->Start();
     StartServer(before, work_dir);
     return absl::OkStatus();
   }
@@ -294,6 +310,7 @@ class Daemon {
                      .listen = Listen(),
                      .started_at = started_at,
                      .shut_down = [this](absl::Duration grace) { termination_.Ask(grace); }};
+    about.notify_problems = [this] { return notifier_->Problems(absl::Now()); };
     if (tls_ != nullptr) about.tls_problem = [this] { return tls_->problem(absl::Now()); };
     const auto on_certificates = [](const rpc::TlsSource::News& news) {
       Log(news.fresh ? LogLevel::kInfo : LogLevel::kWarn,
@@ -345,6 +362,25 @@ class Daemon {
     scheduler_ = std::make_unique<schedule::Scheduler>(std::move(hands));
   }
 
+  absl::Status LoadNotifier() {
+    notify::Hands hands{*followed_, *store_, *tasks_, clock_, {}, LogTrouble, {}, {}};
+    hands.write = [this](std::function<void()> work) { engine_->Write(std::move(work)); };
+    hands.unreadable = [](const std::string& sink, const absl::Status& status) {
+      Log(LogLevel::kError, "notify: left out",
+          {{"sink", sink}, {"reason", std::string(status.message())}});
+    };
+    hands.fatal = [this](const absl::Status& status) { EndAtOnce(status); };
+    notifier_ = std::make_unique<notify::Notifier>(std::move(hands));
+    // Where nobody is to be told, appending costs what it always does.
+    if (!config_.notify.empty()) logged_->OnAppended([this] { notifier_->Appended(); });
+    return notifier_->Load(config_.notify, [this](const notify::Rule& rule) {
+      return rule.command.empty()
+                 ? notify::MakeWebhookCourier(rule, *http_client_, "beamline/" BEAMLINE_VERSION)
+                 : notify::MakeCommandCourier(rule, config_.data_dir + "/notify-" + rule.name,
+                                              *blobs_);
+    });
+  }
+
   // Until somebody asks, or nobody needs the daemon any more.
   void AwaitEnd() {
     const bool forever = config_.idle_timeout == absl::ZeroDuration();
@@ -356,7 +392,8 @@ class Daemon {
     while (termination_.Wait(look) == 0) {
       const rpc::Server::Connections connections = server_->connections();
       const bool used = engine_->activity().runs > 0 || scheduler_->pending() > 0 ||
-                        connections.open > 0 || connections.total != connections_before;
+                        notifier_->busy() || connections.open > 0 ||
+                        connections.total != connections_before;
       connections_before = connections.total;
       idle = used ? absl::ZeroDuration() : idle + look;
       if (idle < config_.idle_timeout) continue;
@@ -381,7 +418,9 @@ class Daemon {
     dialer_.reset();
     server_->Stop(kCallGrace);
     scheduler_->Stop();
+    notifier_->Stop();
     engine_->Stop();
+    notifier_.reset();
     processes_.reset();
     http_client_.reset();
     workers_.reset();
@@ -423,6 +462,7 @@ class Daemon {
   std::unique_ptr<ports::EventStore> store_;
   ports::FlowRegistry* registry_ = nullptr;  // the same store
   ports::TaskIndex* tasks_ = nullptr;        // the same store
+  ports::FollowedLog* followed_ = nullptr;   // the same store
   std::unique_ptr<ports::BlobStore> blobs_;
   std::unique_ptr<ports::OutputStore> outputs_;
   std::unique_ptr<ports::Vault> vault_;
@@ -434,6 +474,7 @@ class Daemon {
   std::optional<exec::Executors> executors_;
   std::unique_ptr<exec::ProcessExecutor> processes_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
+  std::unique_ptr<notify::Notifier> notifier_;
   std::unique_ptr<exec::HttpExecutor> http_;
   std::unique_ptr<exec::LlmExecutor> llm_;
   std::unique_ptr<exec::HttpClient> http_client_;

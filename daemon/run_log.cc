@@ -20,6 +20,7 @@ std::string LastId(const std::string& path) {
 
 absl::Status LoggedStore::Append(absl::Span<const ports::RunEvents> batch) {
   absl::Status status = store_.Append(batch);
+  if (status.ok() && appended_) appended_();
   if (!status.ok() || !Logs(LogLevel::kWarn)) return status;
   for (const ports::RunEvents& run : batch) {
     for (const run::Event& event : run.events) LogEvent(run.id, event);

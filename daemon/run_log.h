@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -17,6 +19,9 @@ namespace beamline::daemon {
 class LoggedStore : public ports::EventStore {
  public:
   explicit LoggedStore(ports::EventStore& store) : store_(store) {}  // which outlives this
+
+  // Called on the appending thread whenever something has become durable. Before the first Append.
+  void OnAppended(std::function<void()> appended) { appended_ = std::move(appended); }
 
   absl::Status Append(absl::Span<const ports::RunEvents> batch) override;
   absl::Status ReadUnfinished(
@@ -85,6 +90,7 @@ class LoggedStore : public ports::EventStore {
   void LogEvent(const run::RunId& id, const run::Event& event) ABSL_LOCKS_EXCLUDED(mu_);
 
   ports::EventStore& store_;
+  std::function<void()> appended_;
   mutable ports::Mutex mu_;
   mutable absl::flat_hash_map<run::RunId, Context> contexts_ ABSL_GUARDED_BY(mu_);  // unfinished
   mutable std::vector<FlowName> flows_ ABSL_GUARDED_BY(mu_);

@@ -34,6 +34,9 @@ void GetDaemonStatus(const Backend& backend, const About& about,
   for (std::string& problem : backend.engine.problems()) {
     response->add_problems(std::move(problem));
   }
+  for (std::string& problem : about.notify_problems()) {
+    response->add_problems(std::move(problem));
+  }
   if (std::string tls = about.tls_problem(); !tls.empty()) {
     response->add_problems(std::move(tls));
   }

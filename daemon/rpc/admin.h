@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "beamline/v1/admin.pb.h"
 #include "daemon/rpc/backend.h"
@@ -16,6 +17,10 @@ struct About {
   absl::Time started_at;
   // Ends the daemon; `grace` zero: its own setting. Called on any thread; returns at once.
   std::function<void(absl::Duration grace)> shut_down;
+  // Whom it could not tell what happened, and why; one line each.
+  std::function<std::vector<std::string>()> notify_problems = [] {
+    return std::vector<std::string>();
+  };
   // What is wrong with the daemon's certificates; "" if nothing is.
   std::function<std::string()> tls_problem = [] { return std::string(); };
 };

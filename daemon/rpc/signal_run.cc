@@ -129,22 +129,21 @@ void ResumeRun(const Backend& backend, const Caller& caller, const v1::ResumeRun
                Done done) {
   const absl::StatusOr<ports::RunRow> row = FindRun(backend, request.run_id());
   if (!row.ok()) return done(row.status());
-  if (row->status == ports::RunStatus::kPaused && request.step().empty()) {
-    run::ResumePaused wish{InterventionOf(request.request_id(), "", {"resume"})};
-    return backend.engine.Intervene(
-        row->id, caller.actor, std::move(wish),
-        [&backend, &request, done = std::move(done)](absl::Status status) {
-          backend.answers.Do([&request, done, status = std::move(status)] {
-            done(Refuse(status, request.run_id(), Reason::kNothingHeld));
-          });
-        });
-  }
-  backend.engine.ReleaseStep(row->id, caller.actor, request.step(),
-                             [&backend, &request, done = std::move(done)](absl::Status status) {
-                               backend.answers.Do([&request, done, status = std::move(status)] {
-                                 done(Refuse(status, request.run_id(), Reason::kNothingHeld));
-                               });
-                             });
+  const auto answer = [&backend, &request, done = std::move(done)](absl::Status status) {
+    backend.answers.Do([&request, done, status = std::move(status)] {
+      done(Refuse(status, request.run_id(), Reason::kNothingHeld));
+    });
+  };
+  const auto release = [&backend, &request, run = row->id, actor = caller.actor, answer] {
+    backend.engine.ReleaseStep(run, actor, request.step(), answer);
+  };
+  if (!request.step().empty()) return release();
+  // The run itself knows whether it is paused, and whether it was resumed by this very request.
+  run::ResumePaused wish{InterventionOf(request.request_id(), "", {"resume"})};
+  backend.engine.Intervene(row->id, caller.actor, std::move(wish),
+                           [answer, release](const absl::Status& status) {
+                             absl::IsFailedPrecondition(status) ? release() : answer(status);
+                           });
 }
 
 }  // namespace beamline::rpc

@@ -71,10 +71,19 @@ absl::StatusOr<LogWriter> LogWriter::Prepare(Connection& db) {
   if (!last.ok()) return last.status();
   auto remove = db.Prepare("DELETE FROM log WHERE run_no = ?1");
   if (!remove.ok()) return remove.status();
+  auto end = db.Prepare("SELECT max(pos) FROM log");
+  if (!end.ok()) return end.status();
+  // There is one mark: the next one replaces it by its unique (run_no, seq).
+  auto mark = db.Prepare(
+      "INSERT OR REPLACE INTO log (pos, run_no, seq, n, crc, events) SELECT ?1, 0, 0, 0, 0, x'' "
+      "WHERE NOT EXISTS (SELECT 1 FROM log WHERE pos = ?1)");
+  if (!mark.ok()) return mark.status();
   LogWriter writer;
   writer.insert_ = *std::move(insert);
   writer.last_ = *std::move(last);
   writer.delete_ = *std::move(remove);
+  writer.end_ = *std::move(end);
+  writer.mark_ = *std::move(mark);
   return writer;
 }
 
@@ -91,8 +100,17 @@ absl::Status LogWriter::Insert(int64_t run_no, uint64_t seq, size_t n, std::stri
 absl::StatusOr<uint64_t> LogWriter::LastSeq(int64_t run_no) { return QueryLastSeq(last_, run_no); }
 
 absl::Status LogWriter::DeleteRun(int64_t run_no) {
+  int64_t end = 0;
+  {
+    ResetOnExit reset(end_);
+    const absl::StatusOr<bool> row = end_.Step();
+    if (!row.ok()) return row.status();
+    end = end_.Int(0);
+  }
   delete_.BindInt(1, run_no);
-  return delete_.Run();
+  if (absl::Status s = delete_.Run(); !s.ok()) return s;
+  mark_.BindInt(1, end);
+  return mark_.Run();
 }
 
 absl::StatusOr<LogReader> LogReader::Prepare(Connection& db) {

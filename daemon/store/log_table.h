@@ -40,10 +40,12 @@ class LogWriter {
   absl::Status Insert(int64_t run_no, uint64_t seq, size_t n, std::string_view events);
   // The seq of the run's last event; 0 without any.
   absl::StatusOr<uint64_t> LastSeq(int64_t run_no);
+  // Deletes the run's rows. The log never gets shorter: a mark keeps the position of its last row
+  // from being given again, which those who follow the log would miss.
   absl::Status DeleteRun(int64_t run_no);
 
  private:
-  Statement insert_, last_, delete_;
+  Statement insert_, last_, delete_, end_, mark_;
 };
 
 // For a connection that reads.

@@ -68,6 +68,8 @@ void MemoryStore::Add(const RunEvents& events) {
   run.row.last_seq = events.events.back().seq;
   run.decisions.push_back(codec::EncodeEvents(events.events));
   run.last_seqs.push_back(run.row.last_seq);
+  run.positions.push_back(++log_end_);
+  log_[log_end_] = {events.id, run.decisions.size() - 1};
   for (const ports::FlowSource& flow : events.flows) flows_.try_emplace(flow.digest, flow);
   if (!events.key.empty()) {
     keys_[{run.row.tenant, events.key, run.row.flow_name}] = {events.id, events.key_hash};
@@ -259,6 +261,7 @@ absl::Status MemoryStore::DeleteRun(const run::RunId& id) {
   std::erase_if(keys_, [&](const auto& entry) { return entry.second.id == id; });
   std::erase_if(cache_, [&](const auto& entry) { return entry.second.id == id; });
   for (const auto& [path, number] : run->second.letters) letters_.erase(number);
+  for (const uint64_t position : run->second.positions) log_.erase(position);
   std::erase_if(tasks_, [&](const auto& entry) { return entry.second.row.run == id; });
   runs_.erase(run);
   return absl::OkStatus();

@@ -11,12 +11,16 @@
 #include "absl/base/thread_annotations.h"
 #include "daemon/ports/event_store.h"
 #include "daemon/ports/flow_registry.h"
+#include "daemon/ports/followed_log.h"
 #include "daemon/ports/mutex.h"
 #include "daemon/ports/task_index.h"
 
 namespace beamline::store {
 
-class MemoryStore : public ports::EventStore, public ports::FlowRegistry, public ports::TaskIndex {
+class MemoryStore : public ports::EventStore,
+                    public ports::FlowRegistry,
+                    public ports::TaskIndex,
+                    public ports::FollowedLog {
  public:
   absl::Status Append(absl::Span<const ports::RunEvents> batch) override;
   absl::StatusOr<std::vector<run::Event>> Read(const run::RunId& id, uint64_t after_seq,
@@ -74,11 +78,20 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry, public
   absl::StatusOr<ports::TaskRow> GetTask(const std::string& tenant, uint64_t task) const override;
   absl::StatusOr<uint64_t> LastTask() const override;
 
+  // FollowedLog (memory_log.cc).
+  absl::StatusOr<std::vector<Entry>> ReadLog(uint64_t position, int entries_max,
+                                             size_t bytes_max) const override;
+  absl::StatusOr<uint64_t> LogEnd() const override;
+  absl::StatusOr<std::map<std::string, uint64_t>> Cursors() const override;
+  absl::Status MoveCursor(const std::string& follower, uint64_t position) override;
+  absl::Status DropCursor(const std::string& follower) override;
+
  private:
   struct Stored {
     ports::RunRow row;
     std::vector<std::string> decisions;  // encoded, as on disk: compact
     std::vector<uint64_t> last_seqs;     // of each decision
+    std::vector<uint64_t> positions;     // likewise: keys of log_
     std::string request_id, request_hash;
     std::map<std::string, uint64_t> letters;  // numbers of dead letters, by path
   };
@@ -102,6 +115,13 @@ class MemoryStore : public ports::EventStore, public ports::FlowRegistry, public
 
   mutable ports::Mutex mu_;
   std::map<run::RunId, Stored> runs_ ABSL_GUARDED_BY(mu_);
+  struct Place {
+    run::RunId run;
+    size_t decision = 0;
+  };
+  std::map<uint64_t, Place> log_ ABSL_GUARDED_BY(mu_);
+  uint64_t log_end_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<std::string, uint64_t> cursors_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, ports::FlowSource> flows_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<std::string, std::string>, run::RunId> requests_ ABSL_GUARDED_BY(mu_);
   // By tenant, key and flow; by tenant and key.

@@ -37,12 +37,6 @@ std::string_view IdBytes(const run::RunId& id) {
   return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
 }
 
-run::RunId ToId(std::string_view bytes) {
-  run::RunId id;
-  if (bytes.size() == id.bytes.size()) std::copy(bytes.begin(), bytes.end(), id.bytes.begin());
-  return id;
-}
-
 constexpr char kColumns[] =
     "run_no, run_id, tenant, project, flow_name, flow_digest, status, labels, actor, started_at, "
     "finished_at, error, last_seq, wake_at, turn";
@@ -50,7 +44,7 @@ constexpr char kColumns[] =
 absl::StatusOr<NumberedRun> ReadRow(const Statement& s) {
   NumberedRun run;
   run.run_no = s.Int(0);
-  run.row.id = ToId(s.Blob(1));
+  run.row.id = ToRunId(s.Blob(1));
   run.row.tenant = s.Text(2);
   run.row.project = s.Text(3);
   run.row.flow_name = s.Text(4);
@@ -110,6 +104,12 @@ void BindFinished(Statement& s, int parameter, const RunRow& row) {
 }
 
 }  // namespace
+
+run::RunId ToRunId(std::string_view bytes) {
+  run::RunId id;
+  if (bytes.size() == id.bytes.size()) std::copy(bytes.begin(), bytes.end(), id.bytes.begin());
+  return id;
+}
 
 absl::StatusOr<RunWriter> RunWriter::Prepare(Connection& db) {
   RunWriter writer;
@@ -282,7 +282,7 @@ absl::StatusOr<std::vector<run::RunId>> FindRuns(Connection& db, const std::stri
     absl::StatusOr<bool> row = ids->Step();
     if (!row.ok()) return row.status();
     if (!*row) break;
-    const run::RunId id = ToId(ids->Blob(0));
+    const run::RunId id = ToRunId(ids->Blob(0));
     if (MatchesPart(id, part)) found.push_back(id);
   }
   return found;
@@ -298,7 +298,7 @@ absl::StatusOr<std::optional<ports::EventStore::Request>> FindRequest(
   absl::StatusOr<bool> row = find->Step();
   if (!row.ok()) return row.status();
   if (!*row) return std::nullopt;
-  return ports::EventStore::Request{ToId(find->Blob(0)), std::string(find->Text(1))};
+  return ports::EventStore::Request{ToRunId(find->Blob(0)), std::string(find->Text(1))};
 }
 
 absl::StatusOr<std::optional<ports::EventStore::Keyed>> FindKey(Connection& db,
@@ -315,7 +315,7 @@ absl::StatusOr<std::optional<ports::EventStore::Keyed>> FindKey(Connection& db,
   absl::StatusOr<bool> row = find->Step();
   if (!row.ok()) return row.status();
   if (!*row) return std::nullopt;
-  return ports::EventStore::Keyed{ToId(find->Blob(0)), std::string(find->Text(1)),
+  return ports::EventStore::Keyed{ToRunId(find->Blob(0)), std::string(find->Text(1)),
                                   absl::FromUnixNanos(find->Int(2))};
 }
 
@@ -332,7 +332,7 @@ absl::StatusOr<std::vector<run::RunId>> FindKeyed(Connection& db, const std::str
     absl::StatusOr<bool> row = find->Step();
     if (!row.ok()) return row.status();
     if (!*row) return runs;
-    runs.push_back(ToId(find->Blob(0)));
+    runs.push_back(ToRunId(find->Blob(0)));
   }
 }
 
@@ -351,7 +351,7 @@ absl::StatusOr<std::optional<ports::EventStore::Cached>> FindCached(Connection& 
   ports::CacheEntry entry{key, static_cast<uint64_t>(find->Int(1)),
                           absl::FromUnixNanos(find->Int(2))};
   if (!find->IsNull(3)) entry.expires_at = absl::FromUnixNanos(find->Int(3));
-  return ports::EventStore::Cached{ToId(find->Blob(0)), std::move(entry)};
+  return ports::EventStore::Cached{ToRunId(find->Blob(0)), std::move(entry)};
 }
 
 absl::StatusOr<std::optional<ports::FlowSource>> SelectFlow(Connection& db,

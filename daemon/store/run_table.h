@@ -65,6 +65,9 @@ absl::StatusOr<std::optional<ports::EventStore::Cached>> FindCached(Connection& 
 absl::StatusOr<std::optional<ports::FlowSource>> SelectFlow(Connection& db,
                                                             const std::string& digest);
 
+// The id that runs.run_id holds.
+run::RunId ToRunId(std::string_view bytes);
+
 // Whether the 26 characters of `id` start or end with `part`.
 bool MatchesPart(const run::RunId& id, const std::string& part);
 inline constexpr int kFoundRunsMax = 10;

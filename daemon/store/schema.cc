@@ -217,6 +217,13 @@ CREATE TRIGGER task_deleted AFTER DELETE ON tasks BEGIN
   UPDATE task_counts SET open = open - (OLD.state = 'open') WHERE tenant = OLD.tenant;
 END;
 )sql",
+    // How far those who follow the log have got: the pos of the last row that is done with.
+    R"sql(
+CREATE TABLE cursors (
+  follower TEXT PRIMARY KEY,
+  pos      INTEGER NOT NULL
+) WITHOUT ROWID;
+)sql",
 };
 static_assert(std::size(kMigrations) == kSchemaVersion);
 

@@ -7,7 +7,7 @@
 namespace beamline::store {
 
 // The version this release writes.
-inline constexpr int kSchemaVersion = 4;
+inline constexpr int kSchemaVersion = 5;
 
 // Brings the database to kSchemaVersion in one transaction; a new (empty) file likewise.
 // FailedPrecondition: written by a newer release, or not a BeamLine store. Others: SqliteError.

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "daemon/ports/event_store.h"
 #include "daemon/ports/flow_registry.h"
+#include "daemon/ports/followed_log.h"
 #include "daemon/ports/task_index.h"
 #include "daemon/store/dead_letter_table.h"
 #include "daemon/store/file.h"
@@ -26,7 +28,10 @@
 
 namespace beamline::store {
 
-class SqliteStore : public ports::EventStore, public ports::FlowRegistry, public ports::TaskIndex {
+class SqliteStore : public ports::EventStore,
+                    public ports::FlowRegistry,
+                    public ports::TaskIndex,
+                    public ports::FollowedLog {
  public:
   struct Options {
     std::string vfs;  // SQLite's name of a registered one; empty = the default
@@ -100,6 +105,14 @@ class SqliteStore : public ports::EventStore, public ports::FlowRegistry, public
   absl::StatusOr<uint64_t> CountTasks(const std::string& tenant) const override;
   absl::StatusOr<ports::TaskRow> GetTask(const std::string& tenant, uint64_t task) const override;
   absl::StatusOr<uint64_t> LastTask() const override;
+
+  // FollowedLog (sqlite_log.cc).
+  absl::StatusOr<std::vector<Entry>> ReadLog(uint64_t position, int entries_max,
+                                             size_t bytes_max) const override;
+  absl::StatusOr<uint64_t> LogEnd() const override;
+  absl::StatusOr<std::map<std::string, uint64_t>> Cursors() const override;
+  absl::Status MoveCursor(const std::string& follower, uint64_t position) override;
+  absl::Status DropCursor(const std::string& follower) override;
 
  private:
   SqliteStore(Fd lock, Connection db, std::string path, const Options& options);

@@ -125,6 +125,23 @@ absl::StatusOr<v1::RetryDeadLettersResponse> Client::RetryLetters(
   return Stubs::Call(*stubs_->letters, &Stubs::Letters::RetryDeadLetters, request);
 }
 
+absl::StatusOr<v1::DropDeadLettersResponse> Client::DropLetters(
+    const v1::DropDeadLettersRequest& request) {
+  return Stubs::Call(*stubs_->letters, &Stubs::Letters::DropDeadLetters, request);
+}
+
+absl::StatusOr<v1::SkipStepResponse> Client::Skip(const v1::SkipStepRequest& request) {
+  return Stubs::Call(*stubs_->runs, &Stubs::Runs::SkipStep, request);
+}
+
+absl::StatusOr<v1::PauseRunResponse> Client::Pause(const v1::PauseRunRequest& request) {
+  return Stubs::Call(*stubs_->runs, &Stubs::Runs::PauseRun, request);
+}
+
+absl::StatusOr<v1::ResumeRunResponse> Client::Resume(const v1::ResumeRunRequest& request) {
+  return Stubs::Call(*stubs_->runs, &Stubs::Runs::ResumeRun, request);
+}
+
 absl::Status Client::Delete(const std::string& run_id) {
   v1::DeleteRunRequest request;
   request.set_run_id(run_id);

@@ -34,6 +34,11 @@ class Client {
       const v1::ListDeadLettersRequest& request);
   absl::StatusOr<v1::RetryDeadLettersResponse> RetryLetters(
       const v1::RetryDeadLettersRequest& request);
+  absl::StatusOr<v1::DropDeadLettersResponse> DropLetters(
+      const v1::DropDeadLettersRequest& request);
+  absl::StatusOr<v1::SkipStepResponse> Skip(const v1::SkipStepRequest& request);
+  absl::StatusOr<v1::PauseRunResponse> Pause(const v1::PauseRunRequest& request);
+  absl::StatusOr<v1::ResumeRunResponse> Resume(const v1::ResumeRunRequest& request);
   absl::Status Delete(const std::string& run_id);
   absl::StatusOr<std::string> Resolve(const std::string& name);
   absl::StatusOr<v1::RegisterFlowResponse> Register(const v1::RegisterFlowRequest& request);

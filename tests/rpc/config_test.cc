@@ -109,6 +109,70 @@ TEST_CASE("who belongs to which group is said in the file") {
   CHECK_FALSE(load("groups: {editors: [{name: ada}]}\n").ok());
 }
 
+TEST_CASE("who is told of what is said in the file") {
+  rpc_testing::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/b.yaml";
+  const auto load = [&](const std::string& text) {
+    std::ofstream(path) << text;
+    return Load({"--config", path});
+  };
+  const auto config = load(
+      "notify:\n"
+      "  - name: chat\n"
+      "    on: [approval_requested, run_failed]\n"
+      "    flow: article\n"
+      "    labels: {team: red}\n"
+      "    webhook: {url: 'https://chat.example/hook', secret: {env: HOOK_SECRET},\n"
+      "              headers: {authorization: {file: /etc/token}, x-room: ops}}\n"
+      "    give_up_after: 1h\n"
+      "  - {name: mail, on: dead_letter, command: [/usr/bin/tell, ops], timeout: 5s}\n");
+  REQUIRE_MESSAGE(config.ok(), config.status().message());
+  REQUIRE(config->notify.size() == 2);
+  const notify::Rule& chat = config->notify[0];
+  CHECK(chat.kinds ==
+        std::vector<notify::Kind>{notify::Kind::kApprovalRequested, notify::Kind::kRunFailed});
+  CHECK(chat.flows == std::vector<std::string>{"article"});
+  CHECK(chat.labels == run::Labels{{"team", "red"}});
+  CHECK(chat.url == "https://chat.example/hook");
+  CHECK(chat.secret->env == "HOOK_SECRET");
+  CHECK(chat.headers[0].second.file == "/etc/token");
+  CHECK(chat.headers[1].second.plain == "ops");
+  CHECK(chat.give_up_after == absl::Hours(1));
+  CHECK(config->notify[1].command == std::vector<std::string>{"/usr/bin/tell", "ops"});
+  CHECK(config->notify[1].timeout == absl::Seconds(5));
+
+  // What stands before `rest` is right.
+  const auto wrong = [&](const std::string& rest, const std::string& error) {
+    CHECK(ErrorOf(load("notify:\n  - name: chat\n    " + rest + "\n")) == path + error);
+  };
+  const std::string ok = "on: run_failed\n    ";
+  wrong("on: run_fail",
+        ":3:9: nothing is called `run_fail`; there are approval_requested, approval_delegated, "
+        "approval_escalated, approval_expired, step_parked, dead_letter, run_succeeded, "
+        "run_failed, run_cancelled");
+  wrong("command: [a]", ":2:5: on is missing: a list as in [run_failed]");
+  wrong(ok + "command: [a]\n    webhook: {url: 'http://h/'}",
+        ":2:5: chat: one of command and webhook is to be given");
+  wrong(ok + "command: a b", ":4:5: command is a list of texts");
+  wrong(ok + "webhook: {url: 'ftp://h/'}", ":4:20: url: `ftp://h/` is not an http or https URL");
+  wrong(ok + "webhook: {headers: {}}", ":4:5: url is missing");
+  wrong(ok + "webhook: {url: 'http://h/', secret: hush}",
+        ":4:33: secret is {env: NAME} or {file: PATH}");
+  wrong(ok + "webhook: {url: 'http://h/', headers: {Webhook-Id: x}}",
+        ":4:43: the header webhook-id is set by the daemon");
+  wrong(ok + "timeout: 1h", ":4:14: timeout is at most 10m");
+  wrong(ok + "give_up_after: never", ":4:20: give_up_after is a duration as in 30s, 5m or 1h30m");
+  wrong(ok + "retries: 3",
+        ":4:5: unknown key `retries`: name, on, flow, labels, command, webhook, timeout or "
+        "give_up_after");
+  wrong(ok + "command: [a]\n  - name: chat\n    " + ok + "command: [a]",
+        ":5:5: two are named chat");
+  CHECK(ErrorOf(load("notify: {}\n")) ==
+        path + ":1:1: notify is a list of {name, on, webhook or command}");
+  CHECK(ErrorOf(load("notify: [{name: A B}]\n")) ==
+        path + ":1:17: a name has a-z, 0-9, . _ - and at most 64 of them");
+}
+
 TEST_CASE("workers that are called are named in the file, on this machine") {
   rpc_testing::TemporaryDirectory directory;
   const std::string path = directory.path() + "/b.yaml";

@@ -1,5 +1,5 @@
 // One datagram.
-#include "daemon/notify.h"
+#include "daemon/service_manager.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -10,7 +10,7 @@
 
 namespace beamline::daemon {
 
-void Notify(const std::string& socket_path, std::string_view state) {
+void TellServiceManager(const std::string& socket_path, std::string_view state) {
   sockaddr_un address{};
   if (socket_path.empty() || socket_path.size() >= sizeof(address.sun_path)) return;
   const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
