@@ -83,13 +83,13 @@ class Load {
                             });
   }
 
+  // The last to be counted is the last to touch anything here: Play returns then.
   void Done(const Call& call) {
-    {
-      std::lock_guard lock(mu_);
-      latencies_.push_back(std::chrono::duration<double>(Clock::now() - call.begin).count());
-      if (++finished_ == count_) done_.notify_all();
-    }
+    const double latency = std::chrono::duration<double>(Clock::now() - call.begin).count();
     Next();
+    std::lock_guard lock(mu_);
+    latencies_.push_back(latency);
+    if (++finished_ == count_) done_.notify_all();
   }
 
   static void Check(const grpc::Status& status) {

@@ -92,11 +92,10 @@ class Signals {
     stub_.async()->SignalRun(&call->context, &call->request, &call->response,
                              [this, call](const grpc::Status& status) {
                                Check(status);
-                               {
-                                 std::lock_guard lock(mu_);
-                                 if (++answered_ == ids_.size()) done_.notify_all();
-                               }
                                Next();
+                               // The last to be counted is the last to touch anything here.
+                               std::lock_guard lock(mu_);
+                               if (++answered_ == ids_.size()) done_.notify_all();
                              });
   }
 

@@ -154,7 +154,8 @@ TEST_CASE("who is told of what is said in the file") {
   wrong(ok + "command: [a]\n    webhook: {url: 'http://h/'}",
         ":2:5: chat: one of command and webhook is to be given");
   wrong(ok + "command: a b", ":4:5: command is a list of texts");
-  wrong(ok + "webhook: {url: 'ftp://h/'}", ":4:20: url: `ftp://h/` is not an http or https URL");
+  wrong(ok + "webhook: {url: 'ftp://h/'}",
+        ":4:20: url: `ftp://h/` is no URL for `http`: it begins with http:// or https://");
   wrong(ok + "webhook: {headers: {}}", ":4:5: url is missing");
   wrong(ok + "webhook: {url: 'http://h/', secret: hush}",
         ":4:33: secret is {env: NAME} or {file: PATH}");
@@ -168,7 +169,7 @@ TEST_CASE("who is told of what is said in the file") {
   wrong(ok + "command: [a]\n  - name: chat\n    " + ok + "command: [a]",
         ":5:5: two are named chat");
   CHECK(ErrorOf(load("notify: {}\n")) ==
-        path + ":1:1: notify is a list of {name, on, webhook or command}");
+        path + ":1:9: notify is a list of {name, on, webhook or command}");
   CHECK(ErrorOf(load("notify: [{name: A B}]\n")) ==
         path + ":1:17: a name has a-z, 0-9, . _ - and at most 64 of them");
 }
