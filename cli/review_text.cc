@@ -274,7 +274,7 @@ std::string ReviewText(const v1::Task& task, const flowspec::Flow* flow,
 }
 
 std::string ShownText(const v1::Value& value, const BlobReader& read_blob) {
-  const std::string json = ValueJson(value, read_blob);
+  std::string json = ValueJson(value, read_blob);
   // Not ordered: two rounds with the same members are then the same, however they were written.
   const auto parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (parsed.is_discarded()) return json;

@@ -44,8 +44,8 @@ Station StationOf(const Node& node) {
 
 void Collect(const google::protobuf::RepeatedPtrField<v1::Step>& steps, const std::string& prefix,
              Stations* stations) {
-  const auto add = [&](const std::string& path, Station station) {
-    if (stations->by_path.emplace(path, std::move(station)).second) {
+  const auto add = [&](const std::string& path, const Station& station) {
+    if (stations->by_path.emplace(path, station).second) {
       stations->paths.push_back(path);
     }
   };

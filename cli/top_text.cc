@@ -27,7 +27,7 @@ uint64_t Finished(const v1::ActivityTotals& totals) {
   return totals.succeeded() + totals.failed() + totals.cancelled();
 }
 
-std::string RateText(double rate) { return absl::StrFormat(rate < 9.95 ? "%.1f" : "%.0f", rate); }
+std::string RateText(double rate) { return absl::StrFormat("%.*f", rate < 9.95 ? 1 : 0, rate); }
 
 const char* StateOf(const v1::WorkerLoad& worker) {
   return worker.draining() ? "draining" : worker.silent() ? "silent" : "ready";
