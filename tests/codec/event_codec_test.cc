@@ -29,7 +29,7 @@ TEST_CASE("every fact comes back as it went in") {
   const std::vector<run::Event> events = SampleEvents();
   std::set<size_t> kinds;
   for (const run::Event& event : events) kinds.insert(event.fact.index());
-  REQUIRE(kinds.size() == std::variant_size_v<run::Fact>);
+  REQUIRE(kinds.size() == std::variant_size_v<run::Fact::variant>);
 
   auto decoded = DecodeEvents(EncodeEvents(events));
   REQUIRE_MESSAGE(decoded.ok(), decoded.status().message());
