@@ -124,7 +124,7 @@ TEST_CASE_FIXTURE(Fixture, "the daemon says what goes on, and what the last hour
       client.StartFlow("beamline: flow/v1\nname: slow\nsteps:\n  - {id: nap, run: 'sleep 1000'}\n");
   REQUIRE(running.ok());
   v1::GetActivityResponse busy;
-  for (int i = 0; i < 500 && busy.slots_busy() == 0; ++i) {
+  for (int i = 0; i < 500 && busy.attempts() == 0; ++i) {  // it has its slot before it starts
     busy = *client.Activity(5);
     absl::SleepFor(absl::Milliseconds(10));
   }
