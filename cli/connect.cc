@@ -190,6 +190,7 @@ absl::Status StartDaemon(const Context& context) {
     return absl::UnavailableError(
         "beamlined is neither beside this program nor in PATH; start it or set BEAMLINE_SOCKET");
   }
+  RotateLog(context);
   const std::streamoff log_size = LogSize(context);
   absl::StatusOr<pid_t> pid = Spawn(program, context);
   if (!pid.ok()) return pid.status();

@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "cli/api_error.h"
 #include "cli/connect.h"
@@ -26,6 +26,7 @@
 #include "cli/verbs.h"
 #include "cli/worker_child.h"
 #include "cli/worker_stream.h"
+#include "flowspec/mutex.h"
 
 namespace beamline::cli {
 namespace {
@@ -46,7 +47,7 @@ class Inbox {
   int fd() const { return fd_; }
 
   void Put(v1::DaemonWord& word) {
-    absl::MutexLock lock(&mu_);
+    flowspec::MutexLock lock(&mu_);
     words_.emplace_back().Swap(&word);
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = write(fd_, &one, sizeof(one));
@@ -55,13 +56,13 @@ class Inbox {
   std::vector<v1::DaemonWord> Take() {
     uint64_t count = 0;
     [[maybe_unused]] const ssize_t got = read(fd_, &count, sizeof(count));
-    absl::MutexLock lock(&mu_);
+    flowspec::MutexLock lock(&mu_);
     return std::exchange(words_, {});
   }
 
  private:
   const int fd_;
-  absl::Mutex mu_;
+  flowspec::Mutex mu_;
   std::vector<v1::DaemonWord> words_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -8,9 +8,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "beamline/v1/worker.grpc.pb.h"
 #include "cli/api_error.h"
+#include "flowspec/mutex.h"
 
 namespace beamline::cli {
 namespace {
@@ -25,7 +25,8 @@ size_t TextBytes(const v1::WorkerWord& word) {
 
 }  // namespace
 
-class WorkerStream::Impl : public grpc::ClientBidiReactor<v1::AttachRequest, v1::AttachResponse> {
+class WorkerStream::Impl : public grpc::ClientBidiReactor<v1::AttachRequest, v1::AttachResponse>,
+                           public std::enable_shared_from_this<WorkerStream::Impl> {
  public:
   Impl(const std::string& socket, v1::Hello hello, std::function<void(v1::DaemonWord&)> on_word)
       : hello_(std::move(hello)), on_word_(std::move(on_word)) {
@@ -39,10 +40,11 @@ class WorkerStream::Impl : public grpc::ClientBidiReactor<v1::AttachRequest, v1:
         absl::StrCat("unix:", socket), grpc::InsecureChannelCredentials(), arguments));
   }
 
-  ~Impl() override {
+  // Ends the stream and waits until nothing of it is to come.
+  void Close() {
     context_.TryCancel();
-    absl::MutexLock lock(&mu_);
-    if (started_) mu_.Await(absl::Condition(&over_));
+    flowspec::MutexLock lock(&mu_);
+    mu_.Await([this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return over_ || !started_; });
   }
 
   void Start() {
@@ -53,15 +55,16 @@ class WorkerStream::Impl : public grpc::ClientBidiReactor<v1::AttachRequest, v1:
     word.mutable_hello()->Swap(&hello_);
     Say(std::move(word));
     {
-      absl::MutexLock lock(&mu_);
+      flowspec::MutexLock lock(&mu_);
       started_ = true;
     }
+    keep_ = shared_from_this();
     StartCall();
   }
 
   void Say(v1::WorkerWord word) {
     const size_t bytes = TextBytes(word);
-    absl::MutexLock lock(&mu_);
+    flowspec::MutexLock lock(&mu_);
     if (ending_) return;
     if (batches_.empty() || batches_.back().bytes + bytes > kBatchBytesMax) {
       batches_.emplace_back();
@@ -72,12 +75,12 @@ class WorkerStream::Impl : public grpc::ClientBidiReactor<v1::AttachRequest, v1:
   }
 
   bool AwaitEnd(absl::Duration timeout) {
-    absl::MutexLock lock(&mu_);
-    return mu_.AwaitWithTimeout(absl::Condition(&over_), timeout);
+    flowspec::MutexLock lock(&mu_);
+    return mu_.AwaitFor([this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return over_; }, timeout);
   }
 
   absl::Status status() {
-    absl::MutexLock lock(&mu_);
+    flowspec::MutexLock lock(&mu_);
     return status_;
   }
 
@@ -98,18 +101,18 @@ class WorkerStream::Impl : public grpc::ClientBidiReactor<v1::AttachRequest, v1:
   void OnReadDone(bool ok) override {
     if (!ok) {
       {
-        absl::MutexLock lock(&mu_);
+        flowspec::MutexLock lock(&mu_);
         ending_ = true;
       }
       return RemoveHold();
     }
     {
-      absl::MutexLock lock(&mu_);
+      flowspec::MutexLock lock(&mu_);
       hearing_ = true;
     }
     for (v1::DaemonWord& word : *response_.mutable_words()) on_word_(word);
     {
-      absl::MutexLock lock(&mu_);
+      flowspec::MutexLock lock(&mu_);
       hearing_ = false;
       WriteNext();
     }
@@ -117,13 +120,14 @@ class WorkerStream::Impl : public grpc::ClientBidiReactor<v1::AttachRequest, v1:
   }
 
   void OnWriteDone(bool ok) override {
-    absl::MutexLock lock(&mu_);
+    flowspec::MutexLock lock(&mu_);
     writing_ = false;
     if (ok) WriteNext();
   }
 
   void OnDone(const grpc::Status& status) override {
-    absl::MutexLock lock(&mu_);
+    const std::shared_ptr<Impl> keep = std::move(keep_);  // until the mutex is let go of
+    flowspec::MutexLock lock(&mu_);
     if (!status.ok()) {
       status_ =
           absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -139,7 +143,9 @@ class WorkerStream::Impl : public grpc::ClientBidiReactor<v1::AttachRequest, v1:
   v1::AttachRequest request_;
   v1::AttachResponse response_;
 
-  absl::Mutex mu_;
+  std::shared_ptr<Impl> keep_;  // of the call that goes on
+
+  flowspec::Mutex mu_;
   std::deque<Batch> batches_ ABSL_GUARDED_BY(mu_);
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool hearing_ ABSL_GUARDED_BY(mu_) = false;  // a batch is being worked off
@@ -151,8 +157,8 @@ class WorkerStream::Impl : public grpc::ClientBidiReactor<v1::AttachRequest, v1:
 
 WorkerStream::WorkerStream(const std::string& socket, v1::Hello hello,
                            std::function<void(v1::DaemonWord&)> on_word)
-    : impl_(std::make_unique<Impl>(socket, std::move(hello), std::move(on_word))) {}
-WorkerStream::~WorkerStream() = default;
+    : impl_(std::make_shared<Impl>(socket, std::move(hello), std::move(on_word))) {}
+WorkerStream::~WorkerStream() { impl_->Close(); }
 void WorkerStream::Say(v1::WorkerWord word) { impl_->Say(std::move(word)); }
 void WorkerStream::SayGoodbye() {
   v1::WorkerWord word;

@@ -39,7 +39,7 @@ class WorkerStream {
 
  private:
   class Impl;
-  std::unique_ptr<Impl> impl_;
+  const std::shared_ptr<Impl> impl_;  // shared with the call, which may outlive this by a moment
 };
 
 }  // namespace beamline::cli

@@ -3,8 +3,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <atomic>
-#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +16,7 @@
 #include "daemon/rpc/check_flow.h"
 #include "daemon/rpc/event_feed.h"
 #include "daemon/rpc/flows.h"
+#include "daemon/rpc/hand_over.h"
 #include "daemon/rpc/identity.h"
 #include "daemon/rpc/intervene.h"
 #include "daemon/rpc/orchestrator.h"
@@ -41,18 +40,6 @@ grpc::Status ToGrpc(const absl::Status& status) {
 }
 
 namespace {
-
-// Orders what a reactor did before it called gRPC (Give) before what it does when gRPC calls it
-// back on another thread (Take). gRPC does so itself, but in a library that is built without the
-// thread sanitizer, which would take every reactor for a race.
-class HandOver {
- public:
-  void Give() { turns_.fetch_add(1, std::memory_order_release); }
-  void Take() const { turns_.load(std::memory_order_acquire); }
-
- private:
-  std::atomic<uint32_t> turns_{0};
-};
 
 // A unary call that waits, and is let go when the client is.
 class WaitReactor : public grpc::ServerUnaryReactor {

@@ -6,6 +6,7 @@
 
 #include "beamline/v1/worker.grpc.pb.h"
 #include "daemon/ports/mutex.h"
+#include "daemon/rpc/hand_over.h"
 #include "daemon/rpc/identity.h"
 #include "daemon/rpc/refusal.h"
 #include "daemon/rpc/services.h"
@@ -28,6 +29,7 @@ class AttachReactor : public Stream {
         session_(std::make_shared<WorkerSession>(
             backend.workers, kTenant, caller.actor, BEAMLINE_VERSION,
             [door = door_, &words = backend.words] { words.Do([door] { door->Pump(); }); })) {
+    hand_over_.Give();
     StartRead(&request_);
   }
 
@@ -46,17 +48,21 @@ class AttachReactor : public Stream {
   // REQUIRES: door_->mu is held.
   void WriteNext() {
     response_.Clear();
-    if (session_->Take(response_.mutable_words())) StartWrite(&response_);
+    if (!session_->Take(response_.mutable_words())) return;
+    hand_over_.Give();
+    StartWrite(&response_);
   }
 
   // An answered read is the only place where the stream ends, so that nothing is being heard then.
   // A stream that broke, or was cancelled, answers the read that waits.
   void OnReadDone(bool ok) override {
+    hand_over_.Take();
     if (!ok) return End(absl::OkStatus());
     if (absl::Status heard = session_->Hear(request_.mutable_words()); !heard.ok()) {
       return End(heard);
     }
     if (session_->said_goodbye()) return End(absl::OkStatus());
+    hand_over_.Give();
     StartRead(&request_);
   }
 
@@ -65,15 +71,21 @@ class AttachReactor : public Stream {
     const std::shared_ptr<Door> door = door_;  // this may be gone once it is finished
     ports::MutexLock lock(&door->mu);
     door->reactor = nullptr;
+    hand_over_.Give();
     Finish(ToGrpc(status));
   }
 
   void OnWriteDone(bool ok) override {
+    hand_over_.Take();
     if (ok) door_->Pump();
   }
 
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    hand_over_.Take();
+    delete this;
+  }
 
+  HandOver hand_over_;
   const std::shared_ptr<Door> door_;
   const std::shared_ptr<WorkerSession> session_;
   v1::AttachRequest request_;

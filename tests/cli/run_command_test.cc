@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -42,7 +43,7 @@ class ScriptedRuns : public v1::OrchestratorService::Service {
   bool late = false;  // whether output that is followed comes after its step's end
   int breaks = 0;     // how often the event stream breaks after the first event
   v1::StartRunRequest started;
-  std::vector<v1::CancelRunRequest> cancels;
+  std::atomic<int> cancels{0};
 
   grpc::Status Ping(ServerContext*, const v1::PingRequest*, v1::PingResponse* response) override {
     response->set_version(BEAMLINE_VERSION);
@@ -61,9 +62,9 @@ class ScriptedRuns : public v1::OrchestratorService::Service {
     response->set_run_id(RunEvents::kId);
     return grpc::Status::OK;
   }
-  grpc::Status CancelRun(ServerContext*, const v1::CancelRunRequest* request,
+  grpc::Status CancelRun(ServerContext*, const v1::CancelRunRequest*,
                          v1::CancelRunResponse* response) override {
-    cancels.push_back(*request);
+    ++cancels;
     response->set_status(v1::STATUS_RUNNING);
     return grpc::Status::OK;
   }
@@ -214,7 +215,7 @@ TEST_CASE_FIXTURE(Daemon, "run: a run that waits for a person") {
 TEST_CASE_FIXTURE(Daemon, "run: the client's timeout leaves the run alone") {
   runs.events.Start("hello", {{.id = "greet"}}).Attempt("greet");
   CHECK(Run(kHello, {{"timeout", "200ms"}}) == kExitTimeout);
-  CHECK(runs.cancels.empty());
+  CHECK(runs.cancels == 0);
 }
 
 TEST_CASE_FIXTURE(Daemon, "run: mistakes show before the daemon is asked") {
@@ -251,7 +252,7 @@ TEST_CASE_FIXTURE(Daemon, "runs show, tail and cancel name a run alike") {
   CHECK(Tail(latest, context) == kExitOk);
   CHECK(out.text().ends_with("greet | hello world\n"));
   CHECK(Cancel(latest, context) == kExitOk);
-  CHECK(runs.cancels.size() == 1);
+  CHECK(runs.cancels == 1);
   Arguments other;
   other.Add("RUN", "zzz");
   CHECK(RunsShow(other, context) == kExitNotFound);
