@@ -32,8 +32,6 @@
 #include "flowspec/parse.h"
 #include "flowspec/value_schema.h"
 
-extern char** environ;
-
 namespace beamline::cli {
 namespace {
 

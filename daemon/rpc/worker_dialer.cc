@@ -16,6 +16,7 @@
 #include "daemon/engine/aside.h"
 #include "daemon/ports/mutex.h"
 #include "daemon/rpc/backend.h"
+#include "daemon/rpc/hand_over.h"
 #include "daemon/rpc/worker_session.h"
 
 namespace beamline::rpc {
@@ -75,6 +76,7 @@ class UnaryCalls : public std::enable_shared_from_this<UnaryCalls> {
     grpc::ClientContext context;
     v1::ExecuteStepRequest request;
     v1::ExecuteStepResponse response;
+    HandOver hand_over;
   };
   static std::string NameOf(const v1::AttemptRef& ref, uint64_t epoch) {
     return absl::StrCat(ref.run_id(), "/", ref.path(), "/", epoch);
@@ -93,8 +95,10 @@ class UnaryCalls : public std::enable_shared_from_this<UnaryCalls> {
       ports::MutexLock lock(&mu_);
       calls_.emplace(name, call);
     }
+    call->hand_over.Give();
     stub_.async()->ExecuteStep(&call->context, &call->request, &call->response,
                                [self = shared_from_this(), call, name](const grpc::Status& status) {
+                                 call->hand_over.Take();
                                  self->End(*call, status);
                                  ports::MutexLock lock(&self->mu_);
                                  self->calls_.erase(name);
