@@ -9,16 +9,13 @@
     --plant             declares the once step idempotent: the checks must notice
 """
 
-import argparse
 import collections
 import http.server
-import os
-import random
 import sys
 import threading
 import time
 
-from world import World
+from world import World, kill_arguments
 
 FLOW = """
 inputs: {{base: {{type: string}}}}
@@ -90,14 +87,7 @@ def mistakes(world, runs, seen):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", required=True)
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    parser.add_argument("--plant", action="store_true")
-    arguments = parser.parse_args()
-    kills = int(os.environ.get("BEAMLINE_KILLS", "15"))
-    print(f"seed {arguments.seed}", flush=True)
-    chance = random.Random(arguments.seed)
+    arguments, kills, chance = kill_arguments(15)
     server = Server(("127.0.0.1", 0), Ledger)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with World(arguments.bin) as world:

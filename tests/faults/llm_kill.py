@@ -13,17 +13,14 @@ The models are tests/exec/fake_models.py, which speaks OpenAI's and Anthropic's 
     --plant             declares the once step idempotent: the checks must notice
 """
 
-import argparse
 import collections
 import json
-import os
-import random
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from world import World, wait_for
+from world import World, kill_arguments, wait_for
 
 MODELS = Path(__file__).resolve().parent.parent / "exec" / "fake_models.py"
 ANSWER = {"title": "Tidal power", "body": "Tides are strong, and they come twice a day."}
@@ -109,14 +106,7 @@ def mistakes(world, runs, questions):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", required=True)
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    parser.add_argument("--plant", action="store_true")
-    arguments = parser.parse_args()
-    kills = int(os.environ.get("BEAMLINE_KILLS", "12"))
-    print(f"seed {arguments.seed}", flush=True)
-    chance = random.Random(arguments.seed)
+    arguments, kills, chance = kill_arguments(12)
     with World(arguments.bin) as world:
         config = world.root / "config.yaml"
         config.write_text(CONFIG.format(port=start_models(world)))

@@ -7,18 +7,16 @@ least once, to the webhook and to the command, also where the receiver was down 
                         records before it delivers: the checks must notice
 """
 
-import argparse
 import collections
 import http.server
 import json
-import os
 import random
 import sqlite3
 import sys
 import threading
 import time
 
-from world import END_S, SLOWNESS, World, wait_for
+from world import END_S, SLOWNESS, World, kill_arguments, wait_for
 
 QUIET_S = 3 * SLOWNESS
 
@@ -114,14 +112,7 @@ def settle(world, count, complete):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", required=True)
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    parser.add_argument("--plant", action="store_true")
-    arguments = parser.parse_args()
-    kills = int(os.environ.get("BEAMLINE_KILLS", "12"))
-    print(f"seed {arguments.seed}", flush=True)
-    chance = random.Random(arguments.seed)
+    arguments, kills, chance = kill_arguments(12)
     Receiver.chance = random.Random(arguments.seed)
     server = Server(("127.0.0.1", 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,7 +1,9 @@
 """What fault tests stand on: a directory of their own, a real beamlined in it, and its clients."""
 
+import argparse
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -179,3 +181,15 @@ def is_alive(pid):
 def skip(why):
     print(f"SKIPPED: {why}", flush=True)
     sys.exit(SKIPPED)
+
+
+def kill_arguments(kills):
+    """What a kill loop is told: its arguments, how often it kills, and what it leaves to chance."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+    parser.add_argument("--plant", action="store_true")
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", flush=True)
+    return (arguments, int(os.environ.get("BEAMLINE_KILLS", kills)),
+            random.Random(arguments.seed))

@@ -2,30 +2,10 @@
 #include <doctest/doctest.h>
 
 #include "absl/strings/str_cat.h"
-#include "daemon/store/memory_store.h"
-#include "daemon/store/sqlite_store.h"
-#include "runs.h"
+#include "tests/store/stores.h"
 
 namespace beamline::store {
 namespace {
-
-struct InMemory {
-  MemoryStore store;
-  MemoryStore* operator->() { return &store; }
-};
-
-struct OnDisk {
-  TempDir directory;
-  std::unique_ptr<SqliteStore> store;
-  OnDisk() { Open(); }
-  void Open() {
-    store.reset();
-    auto opened = SqliteStore::Open(directory.path());
-    REQUIRE_MESSAGE(opened.ok(), opened.status().message());
-    store = *std::move(opened);
-  }
-  SqliteStore* operator->() { return store.get(); }
-};
 
 template <typename Store>
 void MustAppend(Store& store, const ports::RunEvents& events) {

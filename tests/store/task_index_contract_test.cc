@@ -3,32 +3,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "daemon/store/memory_store.h"
-#include "daemon/store/sqlite_store.h"
-#include "runs.h"
+#include "tests/store/stores.h"
 
 namespace beamline::store {
 namespace {
 
 using ports::TaskState;
-
-struct InMemory {
-  MemoryStore store;
-  MemoryStore* operator->() { return &store; }
-};
-
-struct OnDisk {
-  TempDir directory;
-  std::unique_ptr<SqliteStore> store;
-  OnDisk() { Open(); }
-  void Open() {
-    store.reset();
-    auto opened = SqliteStore::Open(directory.path());
-    REQUIRE_MESSAGE(opened.ok(), opened.status().message());
-    store = *std::move(opened);
-  }
-  SqliteStore* operator->() { return store.get(); }
-};
 
 // A fact of run `n`, right after its start or the facts before.
 template <typename Store>
