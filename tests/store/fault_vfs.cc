@@ -202,8 +202,7 @@ void FaultVfs::Adopt(const std::string& name, const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   const std::string content((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   if (content.empty()) return;
-  Record({Operation::kWrite, name, 0, content});
-  Record({Operation::kSync, name, 0, ""});
+  Record({Operation::kAppear, name, 0, content});
 }
 
 void FaultVfs::Record(Operation operation) { operations_.push_back(std::move(operation)); }
@@ -237,6 +236,9 @@ std::map<std::string, std::string> FaultVfs::Crash(size_t operations, Survival s
         break;
       case Operation::kFailedSync:
         for (Pending& p : waiting) p.lost = true;
+        break;
+      case Operation::kAppear:
+        files[o.file] = o.bytes;
         break;
       case Operation::kDelete:
         files.erase(o.file);

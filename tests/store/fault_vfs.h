@@ -38,7 +38,7 @@ class FaultVfs {
 
  private:
   struct Operation {
-    enum Kind { kWrite, kTruncate, kSync, kFailedSync, kDelete } kind;
+    enum Kind { kWrite, kTruncate, kSync, kFailedSync, kAppear, kDelete } kind;
     std::string file;
     uint64_t offset = 0;  // kTruncate: the new size
     std::string bytes;
@@ -48,7 +48,8 @@ class FaultVfs {
 
   // Whether this call is the one that fails.
   bool FailsNow();
-  // A file that came by a rename (which is durable: its directory was synced) begins as it is.
+  // A file that came by a rename begins as it is, whole: it was synced under its other name, and
+  // the directory was.
   void Adopt(const std::string& name, const std::string& path);
   void Record(Operation operation);
 
