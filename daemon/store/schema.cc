@@ -217,11 +217,20 @@ CREATE TRIGGER task_deleted AFTER DELETE ON tasks BEGIN
   UPDATE task_counts SET open = open - (OLD.state = 'open') WHERE tenant = OLD.tenant;
 END;
 )sql",
-    // How far those who follow the log have got: the pos of the last row that is done with.
     R"sql(
+-- How far those who follow the log have got: the pos of the last row that is done with.
 CREATE TABLE cursors (
   follower TEXT PRIMARY KEY,
   pos      INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Votes that were handed on: whose ("user:ada"), and whose they are now. They outlive the rounds of
+-- the task, as the delegation does.
+CREATE TABLE task_handovers (
+  task   INTEGER NOT NULL,
+  voter  TEXT NOT NULL,
+  holder TEXT NOT NULL,
+  PRIMARY KEY (task, voter)
 ) WITHOUT ROWID;
 )sql",
 };

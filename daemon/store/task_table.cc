@@ -16,10 +16,6 @@ using ports::TaskState;
 constexpr const char* kStates[] = {"open",     "revising", "approved",
                                    "rejected", "expired",  "cancelled"};
 
-// Of a vote that was handed on there is a row in task_voters, too: whose it was with a `-` in
-// front, which no approver's name begins with, and in `barred` who has it now. It outlives the
-// rounds, as the delegation does.
-
 constexpr char kColumns[] =
     "task, run_id, tasks.tenant, flow_name, path, seq, state, title, round, max_rounds, quorum, "
     "approvals, initiator, opened_at, until, escalated, digest";
@@ -109,18 +105,17 @@ void BindTime(Statement& s, int parameter, absl::Time time) {
 // The numbers of the first open tasks that ask `voter`: a walk along the primary key.
 absl::Status AddTasksOf(Connection& db, const ports::TaskQuery& query, const std::string& voter,
                         std::vector<uint64_t>* tasks) {
-  std::string barred, away;
+  std::string own;
   for (size_t i = 0; i < query.voters.size(); ++i) {
-    absl::StrAppend(&barred, i > 0 ? ", ?" : "?", 5 + i);
-    absl::StrAppend(&away, i > 0 ? ", " : "", "'-' || ?", 5 + i);
+    absl::StrAppend(&own, i > 0 ? ", ?" : "?", 5 + i);
   }
-  auto list = db.Prepare(
-      absl::StrCat("SELECT task FROM task_voters AS asked "
-                   "WHERE tenant = ?1 AND voter = ?2 AND task > ?3 AND barred NOT IN (",
-                   barred,
-                   ") AND NOT EXISTS (SELECT 1 FROM task_voters AS away WHERE away.tenant = ?1 "
-                   "AND away.task = asked.task AND away.voter IN (",
-                   away, ")) ORDER BY task LIMIT ?4"));
+  auto list =
+      db.Prepare(absl::StrCat("SELECT task FROM task_voters AS asked "
+                              "WHERE tenant = ?1 AND voter = ?2 AND task > ?3 AND barred NOT IN (",
+                              own,
+                              ") AND NOT EXISTS (SELECT 1 FROM task_handovers AS away "
+                              "WHERE away.task = asked.task AND away.voter IN (",
+                              own, ")) ORDER BY task LIMIT ?4"));
   if (!list.ok()) return list.status();
   list->BindText(1, query.tenant);
   list->BindText(2, voter);
@@ -206,19 +201,16 @@ absl::StatusOr<TaskWriter> TaskWriter::Prepare(Connection& db) {
       {&TaskWriter::add_voter_,
        "INSERT OR IGNORE INTO task_voters (tenant, voter, task, barred) "
        "SELECT tenant, ?2, ?1, barred FROM tasks WHERE task = ?1"},
-      {&TaskWriter::drop_voters_,
-       "DELETE FROM task_voters WHERE task = ?1 AND substr(voter, 1, 1) <> '-'"},
-      {&TaskWriter::drop_handed_, "DELETE FROM task_voters WHERE task = ?1"},
-      {&TaskWriter::add_handed_,
+      {&TaskWriter::drop_voters_, "DELETE FROM task_voters WHERE task = ?1"},
+      {&TaskWriter::drop_handovers_, "DELETE FROM task_handovers WHERE task = ?1"},
+      {&TaskWriter::add_holders_,
        "INSERT OR IGNORE INTO task_voters (tenant, voter, task, barred) "
-       "SELECT away.tenant, away.barred, away.task, tasks.barred FROM task_voters AS away "
-       "JOIN tasks USING (task) WHERE task = ?1 AND substr(voter, 1, 1) = '-'"},
-      {&TaskWriter::hand_on_,
-       "INSERT OR REPLACE INTO task_voters (tenant, voter, task, barred) "
-       "SELECT tenant, '-' || ?2, task, ?3 FROM tasks WHERE task = ?1"},
-      {&TaskWriter::take_back_,
-       "DELETE FROM task_voters WHERE task = ?1 AND voter = '-' || ?2 AND tenant = "
-       "(SELECT tenant FROM tasks WHERE task = ?1)"},
+       "SELECT tenant, holder, task, barred FROM task_handovers JOIN tasks USING (task) "
+       "WHERE task = ?1"},
+      {&TaskWriter::hand_on_, "INSERT OR REPLACE INTO task_handovers VALUES (?1, ?2, ?3)"},
+      {&TaskWriter::take_back_, "DELETE FROM task_handovers WHERE task = ?1 AND voter = ?2"},
+      {&TaskWriter::drop_handovers_of_run_,
+       "DELETE FROM task_handovers WHERE task IN (SELECT task FROM tasks WHERE run_no = ?1)"},
       {&TaskWriter::drop_voters_of_run_,
        "DELETE FROM task_voters WHERE task IN (SELECT task FROM tasks WHERE run_no = ?1)"},
       {&TaskWriter::delete_, "DELETE FROM tasks WHERE run_no = ?1"},
@@ -243,10 +235,12 @@ absl::Status TaskWriter::Write(int64_t run_no, absl::Span<const run::Event> even
 absl::Status TaskWriter::Write(int64_t run_no, const TaskChange& change) {
   const auto task = static_cast<int64_t>(change.task);
   if (change.opened || change.state) {
-    const bool over = change.state && *change.state != TaskState::kRevising;
-    Statement& drop = over ? drop_handed_ : drop_voters_;
-    drop.BindInt(1, task);
-    if (absl::Status s = drop.Run(); !s.ok()) return s;
+    drop_voters_.BindInt(1, task);
+    if (absl::Status s = drop_voters_.Run(); !s.ok()) return s;
+  }
+  if (change.state && *change.state != TaskState::kRevising) {
+    drop_handovers_.BindInt(1, task);
+    if (absl::Status s = drop_handovers_.Run(); !s.ok()) return s;
   }
   if (change.opened) {
     if (absl::Status s = Open(run_no, change); !s.ok()) return s;
@@ -310,12 +304,12 @@ absl::Status TaskWriter::AddVoters(const TaskChange& change) {
     if (absl::Status s = add_voter_.Run(); !s.ok()) return s;
   }
   if (!change.opened) return absl::OkStatus();
-  add_handed_.BindInt(1, static_cast<int64_t>(change.task));
-  return add_handed_.Run();
+  add_holders_.BindInt(1, static_cast<int64_t>(change.task));
+  return add_holders_.Run();
 }
 
 absl::Status TaskWriter::DeleteRun(int64_t run_no) {
-  for (Statement* statement : {&drop_voters_of_run_, &delete_}) {
+  for (Statement* statement : {&drop_voters_of_run_, &drop_handovers_of_run_, &delete_}) {
     statement->BindInt(1, run_no);
     if (absl::Status s = statement->Run(); !s.ok()) return s;
   }

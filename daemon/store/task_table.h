@@ -1,4 +1,5 @@
-// The tables `tasks` and `task_voters`: the inbox, derived from the events that are appended.
+// The tables `tasks`, `task_voters` and `task_handovers`: the inbox, derived from the events that
+// are appended.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +45,8 @@ class TaskWriter {
   absl::Status HandOn(const TaskChange& change);
 
   Statement open_, state_, approvals_, escalate_, add_voter_, drop_voters_;
-  Statement hand_on_, take_back_, drop_handed_, add_handed_;
-  Statement drop_voters_of_run_, delete_;
+  Statement hand_on_, take_back_, drop_handovers_, add_holders_;
+  Statement drop_voters_of_run_, drop_handovers_of_run_, delete_;
 };
 
 absl::StatusOr<std::vector<ports::TaskRow>> ListTasks(Connection& db,
