@@ -270,10 +270,11 @@ absl::StatusOr<std::unique_ptr<Client>> ConnectToRunning(const Context& context,
 
 absl::StatusOr<std::unique_ptr<Client>> Connect(const Context& context) {
   if (context.remote) return ConnectRemote(*context.remote, kRemoteTimeout);
-  // Twice at most: a daemon of another version may have to go first.
-  for (bool replaced : {false, true}) {
+  // Twice at most: a daemon of another version may have to go first, or one was about to end.
+  for (bool again : {false, true}) {
     const std::streamoff log_size = LogSize(context);
-    if (!IsListening(context.socket)) {
+    const bool was_there = IsListening(context.socket);
+    if (!was_there) {
       if (absl::Status status = StartDaemon(context); !status.ok()) return status;
     }
     auto client = std::make_unique<Client>(context.socket);
@@ -283,6 +284,7 @@ absl::StatusOr<std::unique_ptr<Client>> Connect(const Context& context) {
       pong = client->Ping(kPingTimeout);
     }
     if (!pong.ok() && !IsListening(context.socket)) {
+      if (was_there && !again) continue;
       // It listens from the first moment on, and then found what it cannot work with.
       return DidNotStart(context, "ended before it answered", log_size);
     }
@@ -294,7 +296,7 @@ absl::StatusOr<std::unique_ptr<Client>> Connect(const Context& context) {
       return absl::UnavailableError(
           absl::StrCat("beamlined speaks protocol ", pong->protocol(), ", this program v1"));
     }
-    if (pong->version() == BEAMLINE_VERSION || replaced ||
+    if (pong->version() == BEAMLINE_VERSION || again ||
         !Replace(*client, context, pong->version())) {
       return client;
     }
