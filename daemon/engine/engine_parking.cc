@@ -56,7 +56,7 @@ void Engine::LoadRun(const run::RunId& run) {
         loaded.events = page.status();
         break;
       }
-      more = !page->empty();
+      more = !page->empty() && page->back().seq < loaded.row->last_seq;  // nobody appends meanwhile
       loaded.events->insert(loaded.events->end(), std::make_move_iterator(page->begin()),
                             std::make_move_iterator(page->end()));
     }
