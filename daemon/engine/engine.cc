@@ -29,17 +29,19 @@ Engine::Engine(World world, EngineOptions options)
       writer_(world.events),
       last_task_(options_.last_task),
       slots_free_(options_.attempts_max),
+      reads_(std::make_unique<Aside>(1)),
       aside_(std::make_unique<Aside>(2)) {}
 
 Engine::~Engine() { Stop(); }
 
 void Engine::Stop() {
-  if (aside_ != nullptr) aside_->Wait();  // what it works out is still recorded
+  if (aside_ != nullptr) WaitForEvaluations();  // what they come to is still recorded
   {
     ports::MutexLock lock(&mu_);
     stopping_ = true;
   }
   if (thread_.joinable()) thread_.join();
+  reads_.reset();
   aside_.reset();
   writer_.Stop();
 }
@@ -63,6 +65,12 @@ void Engine::Post(Message message) {
   mailbox_.push_back(std::move(message));
 }
 
+void Engine::PostAll(std::vector<Message> messages) {
+  ports::MutexLock lock(&mu_);
+  mailbox_.insert(mailbox_.end(), std::make_move_iterator(messages.begin()),
+                  std::make_move_iterator(messages.end()));
+}
+
 void Engine::Step(absl::Duration wait) {
   std::vector<Message> messages;
   {
@@ -82,6 +90,7 @@ void Engine::Step(absl::Duration wait) {
     local_.pop_front();
     Handle(std::move(message));
   }
+  LoadRuns();
   Submit();
 }
 
@@ -148,7 +157,7 @@ void Engine::Handle(CommandMessage message) {
   if (live == nullptr) {
     const auto [waiting, fresh] = loading_.try_emplace(message.run);
     waiting->second.push_back(std::move(message));
-    if (fresh) LoadRun(waiting->first);
+    if (fresh) to_load_.push_back(waiting->first);
     return;
   }
   if (AwaitTurn(*live, message)) return;

@@ -176,7 +176,10 @@ class Engine {
   // one of the writer. For tests; Start() does both on threads of their own.
   void Step(absl::Duration wait);
   bool StepWriter() { return writer_.Step(absl::ZeroDuration()); }
-  void WaitForEvaluations() { aside_->Wait(); }
+  void WaitForEvaluations() {
+    reads_->Wait();
+    aside_->Wait();
+  }
 
  private:
   struct LiveRun {
@@ -273,6 +276,7 @@ class Engine {
   };
 
   void Post(Message message);
+  void PostAll(std::vector<Message> messages);
   void BeginRun(StartRequest request, Resolver::Keys keys,
                 std::function<void(absl::StatusOr<Started>)> done);
   absl::StatusOr<std::optional<Started>> FindKeyed(const StartRequest& request,
@@ -310,7 +314,8 @@ class Engine {
   bool OnlyWaits(const LiveRun& live) const;
   void ParkIfIdle(LiveRun& live);
   void Park(LiveRun& live);
-  void LoadRun(const run::RunId& run);
+  LoadedMessage ReadParked(const run::RunId& run) const;  // any thread
+  void LoadRuns();
   absl::Status Adopt(LoadedMessage& message);
   void LetGo(const run::RunId& run);
   void WakeLater(const run::RunId& run, absl::Time at);
@@ -375,6 +380,7 @@ class Engine {
   absl::btree_map<std::pair<absl::Time, uint64_t>, Timer> timers_;
   absl::flat_hash_map<run::RunId, std::pair<absl::Time, uint64_t>> parked_;  // with a timer
   absl::flat_hash_map<run::RunId, std::vector<CommandMessage>> loading_;
+  std::vector<run::RunId> to_load_;  // of those, what nobody reads yet
   uint64_t parked_count_ = 0;
   absl::flat_hash_set<run::RunId> lost_;  // unfinished, and their log or flow cannot be read
   Turns<run::RunId> run_turns_;
@@ -398,6 +404,8 @@ class Engine {
   std::atomic<uint64_t> attempts_count_{0};
   std::atomic<bool> draining_flag_{false};
 
+  // Of one thread: what reads logs does not stand in line behind what waits for evaluations.
+  std::unique_ptr<Aside> reads_;
   std::unique_ptr<Aside> aside_;
   std::thread thread_;
 };

@@ -187,7 +187,7 @@ void Engine::FireTimers() {
     LiveRun* live = Find(timer.run);
     if (timer.order == kLoadTimer && live == nullptr) {
       parked_.erase(timer.run);
-      if (loading_.try_emplace(timer.run).second) LoadRun(timer.run);
+      if (loading_.try_emplace(timer.run).second) to_load_.push_back(timer.run);
     }
     if (live == nullptr) continue;
     if (timer.order == kParkTimer) {

@@ -1,5 +1,6 @@
 // Runs that only wait for a time, a signal or a person are not kept in memory: their log is read
 // again when something happens. One costs an entry for its timer, or nothing.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@ namespace {
 constexpr uint64_t kShortLogEvents = 256;
 constexpr absl::Duration kLongLogStays = absl::Seconds(30);
 constexpr size_t kReadBytes = 4 << 20;
+constexpr ptrdiff_t kLoadedTogether = 8;
 
 }  // namespace
 
@@ -45,23 +47,35 @@ void Engine::WakeLater(const run::RunId& run, absl::Time at) {
   parked_[run] = key;
 }
 
-void Engine::LoadRun(const run::RunId& run) {
-  aside_->Do([this, run] {
-    LoadedMessage loaded{run, world_.events.GetRun(run), std::vector<run::Event>()};
-    bool more = loaded.row.ok();
-    while (more) {
-      const uint64_t after = loaded.events->empty() ? 0 : loaded.events->back().seq;
-      auto page = world_.events.Read(run, after, kReadBytes);
-      if (!page.ok()) {
-        loaded.events = page.status();
-        break;
-      }
-      more = !page->empty() && page->back().seq < loaded.row->last_seq;  // nobody appends meanwhile
-      loaded.events->insert(loaded.events->end(), std::make_move_iterator(page->begin()),
-                            std::make_move_iterator(page->end()));
+Engine::LoadedMessage Engine::ReadParked(const run::RunId& run) const {
+  LoadedMessage loaded{run, world_.events.GetRun(run), std::vector<run::Event>()};
+  bool more = loaded.row.ok();
+  while (more) {
+    const uint64_t after = loaded.events->empty() ? 0 : loaded.events->back().seq;
+    auto page = world_.events.Read(run, after, kReadBytes);
+    if (!page.ok()) {
+      loaded.events = page.status();
+      break;
     }
-    Post(std::move(loaded));
-  });
+    more = !page->empty() && page->back().seq < loaded.row->last_seq;  // nobody appends meanwhile
+    loaded.events->insert(loaded.events->end(), std::make_move_iterator(page->begin()),
+                          std::make_move_iterator(page->end()));
+  }
+  return loaded;
+}
+
+// A few at a time: each time that threads wake each other costs as much as to read a short log.
+void Engine::LoadRuns() {
+  for (auto next = to_load_.begin(); next != to_load_.end();) {
+    const auto count = std::min<ptrdiff_t>(kLoadedTogether, to_load_.end() - next);
+    reads_->Do([this, runs = std::vector<run::RunId>(next, next + count)] {
+      std::vector<Message> loaded;
+      for (const run::RunId& run : runs) loaded.emplace_back(ReadParked(run));
+      PostAll(std::move(loaded));
+    });
+    next += count;
+  }
+  to_load_.clear();
 }
 
 // Takes a run that was read into memory. A finished one is there for the wishes that wait for it.

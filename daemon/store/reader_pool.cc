@@ -4,8 +4,9 @@
 namespace beamline::store {
 namespace {
 
-// More are made under load and closed again; each costs up to 1 MB of page cache.
-constexpr size_t kIdleMax = 2;
+// As many as threads of the daemon read at once: one costs up to 1 MB of page cache, and to open
+// one takes longer than most of what is asked.
+constexpr size_t kIdleMax = 6;
 
 absl::StatusOr<std::unique_ptr<Reader>> OpenReader(const std::string& path,
                                                    const std::string& vfs) {

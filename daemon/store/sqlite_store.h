@@ -71,8 +71,7 @@ class SqliteStore : public ports::EventStore,
                                                    const std::string& key) const override;
   absl::StatusOr<std::vector<ports::DeadLetterRow>> ListDeadLetters(
       const ports::DeadLetterQuery& query) const override;
-  absl::StatusOr<uint64_t> CountDeadLetters(const std::string& tenant,
-                                            uint64_t max) const override;
+  absl::StatusOr<uint64_t> CountDeadLetters(const std::string& tenant, uint64_t max) const override;
   absl::StatusOr<ports::DeadLetterRow> GetDeadLetter(const std::string& tenant,
                                                      uint64_t number) const override;
   absl::StatusOr<ports::FlowSource> GetFlow(const std::string& digest) const override;
