@@ -80,8 +80,10 @@ std::optional<SettingsError> ReadEntry(const flowspec::Node& name, const flowspe
                                        const std::string& path, Settings* settings) {
   const Key* key = FindKey(name.text);
   if (key == nullptr) {
+    const bool misspelt = !flowspec::DidYouMean(name.text, KeyNames()).empty();
     return SettingsError{absl::StrCat("unknown key `", name.text, "`"),
-                         HintFor(name.text, KeyNames())};
+                         absl::StrCat(HintFor(name.text, KeyNames()),
+                                      misspelt ? "" : "; the daemon's are in beamlined.yaml")};
   }
   if (!value.is_string()) return SettingsError{absl::StrCat("`", key->name, "` must be text"), ""};
   if (!key->choices.empty() &&
