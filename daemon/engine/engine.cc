@@ -112,11 +112,6 @@ void Engine::SignalRun(const run::RunId& run, std::string actor, std::string nam
           std::move(done));
 }
 
-void Engine::ReleaseStep(const run::RunId& run, std::string actor, std::string path,
-                         std::function<void(absl::Status)> done) {
-  Command(run, std::move(actor), run::ReleaseStep{std::move(path)}, std::move(done));
-}
-
 void Engine::Intervene(const run::RunId& run, std::string actor, run::Wish wish,
                        std::function<void(absl::Status)> done) {
   Command(run, std::move(actor), std::move(wish), std::move(done));

@@ -130,10 +130,6 @@ class Engine {
   // ResourceExhausted: too many signals wait already.
   void SignalRun(const run::RunId& run, std::string actor, std::string name, std::string payload,
                  std::string id, std::function<void(absl::Status)> done);
-  // Lets a step that is held start; an empty path lets all of them. NotFound. FailedPrecondition:
-  // nothing is held.
-  void ReleaseStep(const run::RunId& run, std::string actor, std::string path,
-                   std::function<void(absl::Status)> done);
   // Whose turns the run and its steps wait for at this moment. `turn`: RunRow::turn. `done` is
   // called on the engine's thread.
   void LookAtTurns(const run::RunId& run, std::string tenant, std::string turn,
@@ -142,7 +138,7 @@ class Engine {
   // `runs_max` (1 or more) of each. `done` is called on the engine's thread.
   void LookAtRuns(size_t runs_max, std::function<void(Survey)> done);
   // Carries out what a person wishes (a RetryStep, SkipStep, DropStep, PauseRun, ResumePaused,
-  // DecideTask, DelegateTask), once per request id: repeating it is Ok. Errors: as run/intervene.h
+  // ReleaseStep, DecideTask, DelegateTask), once per request id: repeating it is Ok. Errors: as run/intervene.h
   // and run/approval.h; NotFound: no such run.
   void Intervene(const run::RunId& run, std::string actor, run::Wish wish,
                  std::function<void(absl::Status)> done);

@@ -127,20 +127,27 @@ void SignalRun(const Backend& backend, const Caller& caller, const v1::SignalRun
 
 void ResumeRun(const Backend& backend, const Caller& caller, const v1::ResumeRunRequest& request,
                Done done) {
+  if (absl::Status checked = CheckWish(request.request_id(), ""); !checked.ok()) {
+    return done(checked);
+  }
   const absl::StatusOr<ports::RunRow> row = FindRun(backend, request.run_id());
   if (!row.ok()) return done(row.status());
   const auto answer = [&backend, &request, done = std::move(done)](absl::Status status) {
     backend.answers.Do([&request, done, status = std::move(status)] {
-      done(Refuse(status, request.run_id(), Reason::kNothingHeld));
+      done(absl::IsInvalidArgument(status)
+               ? RefuseWish(status, request.run_id(), request.step())
+               : Refuse(status, request.run_id(), Reason::kNothingHeld));
     });
   };
-  const auto release = [&backend, &request, run = row->id, actor = caller.actor, answer] {
-    backend.engine.ReleaseStep(run, actor, request.step(), answer);
+  // One request, whatever it turns out to mean: the run itself knows whether it is paused or a step
+  // of it held, and whether it was resumed by this very request.
+  const run::Intervention why =
+      InterventionOf(request.request_id(), "", {"resume", request.step()});
+  const auto release = [&backend, &request, run = row->id, actor = caller.actor, why, answer] {
+    backend.engine.Intervene(run, actor, run::ReleaseStep{why, request.step()}, answer);
   };
   if (!request.step().empty()) return release();
-  // The run itself knows whether it is paused, and whether it was resumed by this very request.
-  run::ResumePaused wish{InterventionOf(request.request_id(), "", {"resume"})};
-  backend.engine.Intervene(row->id, caller.actor, std::move(wish),
+  backend.engine.Intervene(row->id, caller.actor, run::ResumePaused{why},
                            [answer, release](const absl::Status& status) {
                              absl::IsFailedPrecondition(status) ? release() : answer(status);
                            });

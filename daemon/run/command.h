@@ -113,11 +113,6 @@ struct DelegateTask {
 // A queued run's turn has come.
 struct AdmitRun {};
 
-// Lets a held step start; an empty path lets all go that are held now.
-struct ReleaseStep {
-  std::string path;
-};
-
 // Ends a step as if its run were cancelled, but nothing else of the run.
 struct StopStep {
   std::string path;
@@ -150,6 +145,12 @@ struct SkipStep {
 
 // Takes a step out of the dead letters. A parked one fails by that.
 struct DropStep {
+  Intervention why;
+  std::string path;
+};
+
+// Lets a held step start; an empty path lets all go that are held now.
+struct ReleaseStep {
   Intervention why;
   std::string path;
 };

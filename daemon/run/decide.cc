@@ -51,6 +51,7 @@ class Decision {
   Facts operator()(const DropStep& wish) { return DecideDrop(state_, wish); }
   Facts operator()(const PauseRun& wish) { return DecidePause(state_, wish); }
   Facts operator()(const ResumePaused& wish) { return DecideResume(state_, wish); }
+  Facts operator()(const ReleaseStep& wish) { return DecideRelease(state_, wish); }
 
   Facts operator()(const ReportResolution& report) {
     // What was under way when the run was paused is worked out again when it goes on.
@@ -163,20 +164,6 @@ class Decision {
       return Stale("the stop", wish.path);
     }
     return std::vector<Fact>{StopRequested{wish.path, StopReason::kCancel, wish.reason, false}};
-  }
-
-  Facts operator()(const ReleaseStep& wish) {
-    std::vector<Fact> facts;
-    const auto count = static_cast<NodeIndex>(state_.nodes.size());
-    for (NodeIndex i = 0; i < count; ++i) {
-      if (!state_.node(i).held) continue;
-      std::string path = PathOf(state_, i);
-      if (wish.path.empty() || wish.path == path) facts.push_back(StepReleased{std::move(path)});
-    }
-    if (!facts.empty()) return facts;
-    return absl::FailedPreconditionError(wish.path.empty()
-                                             ? "no step of the run is held"
-                                             : absl::StrCat("step `", wish.path, "` is not held"));
   }
 
  private:

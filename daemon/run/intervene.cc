@@ -276,4 +276,19 @@ Facts DecideResume(const RunState& state, const ResumePaused& wish) {
   return std::vector<Fact>{By(Verb::kResume, wish.why), RunResumed{}};
 }
 
+Facts DecideRelease(const RunState& state, const ReleaseStep& wish) {
+  if (absl::Status status = CheckRequest(state, wish.why); !status.ok()) return status;
+  std::vector<Fact> facts{By(Verb::kResume, wish.why)};
+  const auto count = static_cast<NodeIndex>(state.nodes.size());
+  for (NodeIndex i = 0; i < count; ++i) {
+    if (!state.node(i).held) continue;
+    std::string path = PathOf(state, i);
+    if (wish.path.empty() || wish.path == path) facts.push_back(StepReleased{std::move(path)});
+  }
+  if (facts.size() > 1) return facts;
+  return absl::FailedPreconditionError(wish.path.empty()
+                                           ? "no step of the run is held"
+                                           : absl::StrCat("step `", wish.path, "` is not held"));
+}
+
 }  // namespace beamline::run

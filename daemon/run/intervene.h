@@ -19,5 +19,6 @@ absl::StatusOr<std::vector<Fact>> DecideSkip(const RunState& state, const SkipSt
 absl::StatusOr<std::vector<Fact>> DecideDrop(const RunState& state, const DropStep& wish);
 absl::StatusOr<std::vector<Fact>> DecidePause(const RunState& state, const PauseRun& wish);
 absl::StatusOr<std::vector<Fact>> DecideResume(const RunState& state, const ResumePaused& wish);
+absl::StatusOr<std::vector<Fact>> DecideRelease(const RunState& state, const ReleaseStep& wish);
 
 }  // namespace beamline::run

@@ -114,9 +114,17 @@ TEST_CASE("a step of --break-at waits to be let go") {
   bench.Pass(absl::Minutes(10));
   CHECK(bench.History(id).back() == "StepHeld after");
   CHECK(bench.StatusOf(id) == ports::RunStatus::kWaiting);
-  bench.engine->ReleaseStep(id, "uid:1", "after", [](const absl::Status& s) { CHECK(s.ok()); });
+  for (int time = 0; time < 2; ++time) {  // the first answer may be lost on its way
+    bench.engine->Intervene(id, "uid:1", run::ReleaseStep{{"", "go-1", "h"}, "after"},
+                            [](const absl::Status& s) { CHECK(s.ok()); });
+    bench.Settle();
+    CHECK(bench.StatusOf(id) == ports::RunStatus::kSucceeded);
+  }
+  absl::Status other;
+  bench.engine->Intervene(id, "uid:1", run::ReleaseStep{{"", "go-2", "h"}, "after"},
+                          [&other](const absl::Status& s) { other = s; });
   bench.Settle();
-  CHECK(bench.StatusOf(id) == ports::RunStatus::kSucceeded);
+  CHECK(absl::IsFailedPrecondition(other));
 }
 
 }  // namespace beamline::engine

@@ -122,7 +122,7 @@ class Player {
     }
     if (line.verb == "admit") return AdmitRun{};
     if (std::optional<beamline::run::Wish> wish = OperatorWish(line)) return *wish;
-    if (line.verb == "release") return ReleaseStep{line.path};
+    if (line.verb == "release") return ReleaseStep{{}, line.path};
     if (line.verb == "cancel") return CancelRun{"no longer wanted", line.path == "force"};
     if (line.verb == "fire") {
       return FireTimer{line.path == "run" ? "" : line.path,
