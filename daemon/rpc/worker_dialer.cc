@@ -308,7 +308,7 @@ class WorkerDialer::Line {
 };
 
 WorkerDialer::WorkerDialer(ports::WorkerPool& pool, std::vector<WorkerEndpoint> endpoints,
-                           std::function<void(std::string)> warn) {
+                           const std::function<void(std::string)>& warn) {
   for (WorkerEndpoint& endpoint : endpoints) {
     lines_.push_back(std::make_unique<Line>(pool, std::move(endpoint), warn));
   }

@@ -23,7 +23,7 @@ class WorkerDialer {
   // `pool` outlives the dialer. `warn` is told when an endpoint is lost or not to be had, once
   // until it is there again; any thread.
   WorkerDialer(ports::WorkerPool& pool, std::vector<WorkerEndpoint> endpoints,
-               std::function<void(std::string)> warn);
+               const std::function<void(std::string)>& warn);
   // Breaks off what is under way: its outcome is unknown.
   ~WorkerDialer();
 

@@ -199,11 +199,14 @@ class Lives(WorkerTest):
             "steps:\n  - id: s\n    foreach: {items: [" + ",".join(map(str, range(20))) +
             "], max_parallel: 20}\n"
             "    worker: {queue: q, task: t, input: '${{ item }}', heartbeat: 1s}\n")
-        zombie = self.run_worker("--credit", "20", "--id", "zombie",
-                                 command=("sh", "-c", "sleep 0.5; echo '\"zombie\"'"))
+        answer = self.world.root / "answer"  # only once the zombie has all twenty
+        zombie = self.run_worker(
+            "--credit", "20", "--id", "zombie",
+            command=("sh", "-c", f"until [ -e {answer} ]; do sleep 0.1; done; echo '\"zombie\"'"))
         wait_for(lambda: any(len(w["attempts"]) == 20 for w in self.workers()["workers"]),
                  "20 leases")
         zombie.send_signal(signal.SIGSTOP)
+        answer.touch()
         self.run_worker("--credit", "20", "--id", "good", command=("echo", '"good"'))
         self.assertEqual(self.world.await_run(run), 0)
         before = self.world.events(run)
