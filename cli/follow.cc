@@ -19,6 +19,8 @@ namespace beamline::cli {
 namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(100);
+// timeout(1) and CI runners signal a process and then its group, which is one wish, not two.
+constexpr absl::Duration kSameInterrupt = absl::Milliseconds(250);
 // A run counts as waiting once it has been so for a while: between two steps nothing runs either.
 constexpr absl::Duration kWaitingGrace = absl::Milliseconds(500);
 
@@ -129,11 +131,14 @@ class Follower {
       } else if (may_ask() && signal == SIGINT && !asking_ && !interrupted_) {
         asking_ = true;
         Note("[c]ancel the run  [d]etach, it goes on  [any key] back");
+      } else if (!may_ask() && absl::Now() - interrupted_at_ < kSameInterrupt) {
+        continue;
       } else if (asking_ || interrupted_) {
         if (!interrupted_) Cancel("interrupted");
         end_ = FollowEnd::kInterrupted;
       } else {
         interrupted_ = true;
+        interrupted_at_ = absl::Now();
         Cancel("interrupted");
         Note("cancelling; once more to leave without waiting");
       }
@@ -181,6 +186,7 @@ class Follower {
   absl::Time waiting_since_ = absl::InfiniteFuture();
   bool asking_ = false;
   bool interrupted_ = false;
+  absl::Time interrupted_at_ = absl::InfinitePast();
   std::optional<FollowEnd> end_;
   absl::Status status_;
 };

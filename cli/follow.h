@@ -35,8 +35,8 @@ struct Followed {
 };
 
 // On a terminal the first Ctrl-C asks whether to cancel or detach, a second one cancels and ends at
-// once. Elsewhere SIGINT and SIGTERM cancel the run and wait for its end; a second one does not
-// wait. SIGHUP (the terminal is gone) detaches.
+// once. Elsewhere SIGINT and SIGTERM cancel the run and wait for its end; a second one that does
+// not come with the first does not wait. SIGHUP (the terminal is gone) detaches.
 absl::StatusOr<Followed> FollowRun(const Context& context, Client& client, SignalPipe& signals,
                                    FollowOptions options);
 
