@@ -138,8 +138,8 @@ class Engine {
   // `runs_max` (1 or more) of each. `done` is called on the engine's thread.
   void LookAtRuns(size_t runs_max, std::function<void(Survey)> done);
   // Carries out what a person wishes (a RetryStep, SkipStep, DropStep, PauseRun, ResumePaused,
-  // ReleaseStep, DecideTask, DelegateTask), once per request id: repeating it is Ok. Errors: as run/intervene.h
-  // and run/approval.h; NotFound: no such run.
+  // ReleaseStep, DecideTask, DelegateTask), once per request id: repeating it is Ok. Errors: as
+  // run/intervene.h and run/approval.h; NotFound: no such run.
   void Intervene(const run::RunId& run, std::string actor, run::Wish wish,
                  std::function<void(absl::Status)> done);
   // As EventStore::DeleteRun.

@@ -70,11 +70,11 @@ std::vector<std::string> Notifier::Problems(absl::Time now) const {
       return absl::FormatDuration(
           absl::Trunc(std::max(duration, absl::ZeroDuration()), absl::Seconds(1)));
     };
-    problems.push_back(absl::StrCat(
-        "notify: `", sink.name, "` has not taken what it is told for ",
-        shown(now - sink.waiting_since), " (", sink.tries, sink.tries == 1 ? " try" : " tries",
-        ", the next in ", shown(sink.next_try_at - now), "; ", entries_behind,
-        " entries of the log behind): ", sink.last_error));
+    problems.push_back(absl::StrCat("notify: `", sink.name, "` has not taken what it is told for ",
+                                    shown(now - sink.waiting_since), " (", sink.tries,
+                                    sink.tries == 1 ? " try" : " tries", ", the next in ",
+                                    shown(sink.next_try_at - now), "; ", entries_behind,
+                                    " entries of the log behind): ", sink.last_error));
   }
   return problems;
 }

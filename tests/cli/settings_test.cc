@@ -23,8 +23,9 @@ TEST_CASE("mistakes in a file have a place and a hint") {
   REQUIRE(error);
   CHECK(error->message == "f.yaml:2:1: unknown key `sockt`");
   CHECK(error->hint == "did you mean `socket`?");
-  CHECK(ReadSettings("notify: []", "f.yaml", &settings)->hint ==
-        "it is one of context, output, color, data_dir, socket; the daemon's are in beamlined.yaml");
+  CHECK(
+      ReadSettings("notify: []", "f.yaml", &settings)->hint ==
+      "it is one of context, output, color, data_dir, socket; the daemon's are in beamlined.yaml");
   CHECK(ReadSettings("[a]", "f.yaml", &settings)->message ==
         "f.yaml:1:1: the configuration must be a map of keys");
   CHECK(ReadSettings("output: 7\n", "f.yaml", &settings)->message ==
